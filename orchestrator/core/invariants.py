@@ -1,0 +1,128 @@
+"""What must hold after every step; checked by tests and simulations, not in live runs."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Any
+
+from orchestrator.core.machine import Machine
+from orchestrator.core.state import State
+from orchestrator.core.states import ENDED, TaskState
+
+
+def check(machine: Machine) -> list[str]:
+    """Return what is wrong with a machine, in sentences; empty when all is well."""
+    state = machine.state
+    return [
+        *_counts(state),
+        *_dependencies(state),
+        *_leases(state),
+        *_queue(state),
+        *_reads(state),
+        *_progress(state),
+        *state.claims.problems(),
+    ]
+
+
+def _counts(state: State) -> list[str]:
+    actual = Counter(record.state for record in state.records.values())
+    return [
+        f"{state.counts[kind]} tasks counted as {kind}, but {actual[kind]} are"
+        for kind in TaskState
+        if state.counts[kind] != actual[kind]
+    ]
+
+
+def _dependencies(state: State) -> list[str]:
+    found = []
+    for name, record in state.records.items():
+        missing = sum(1 for d in state.graph.dependencies(name) if not state.records[d].released)
+        if missing != record.missing:
+            found.append(f"{name} counts {record.missing} missing dependencies, but has {missing}")
+        started = record.state in (TaskState.READY, TaskState.RUNNING, TaskState.SUCCEEDED)
+        if started and missing:
+            found.append(f"{name} is {record.state} with {missing} dependencies missing")
+        if record.state is TaskState.WAITING and not missing:
+            found.append(f"{name} waits for nothing")
+    return found
+
+
+def _leases(state: State) -> list[str]:
+    found = []
+    for name, record in state.records.items():
+        running = record.state is TaskState.RUNNING
+        if running != (record.token in state.live):
+            found.append(f"{name} is {record.state} with token {record.token}")
+        if running and state.rules.exclusive:
+            bounds = state.bounds(record.task)
+            if not bounds.claims_nothing and name not in state.claims.held:
+                found.append(f"{name} runs without holding its files")
+    for token, attempt in state.live.items():
+        if token > state.token:
+            found.append(f"token {token} is live but only {state.token} were given out")
+        if state.records[attempt.lease.task].token != token:
+            found.append(f"two leases for {attempt.lease.task}")
+    held = {name for name, _ in state.claims.held.items()}
+    for name in held:
+        if state.records[name].state is not TaskState.RUNNING:
+            found.append(f"{name} is {state.records[name].state} and still holds files")
+    return found
+
+
+def _queue(state: State) -> list[str]:
+    queued = state.ready.tasks()
+    return [
+        f"{name} is {record.state}, {'queued' if name in queued else 'not queued'}, "
+        f"{'blocked' if state.claims.is_blocked(name) else 'not blocked'}"
+        for name, record in state.records.items()
+        if (record.state is TaskState.READY) != ((name in queued) != state.claims.is_blocked(name))
+    ]
+
+
+def _reads(state: State) -> list[str]:
+    found = []
+    for token, attempt in state.live.items():
+        stale = {
+            path: number
+            for path, number in attempt.reads.items()
+            if state.files.current(path).number != number
+        }
+        if stale != attempt.stale:
+            found.append(f"token {token}: stale is {attempt.stale}, should be {stale}")
+    for path, tokens in state.readers.items():
+        for token in tokens:
+            if path not in state.live[token].reads:
+                found.append(f"{path} is not read by token {token}")
+    return found
+
+
+def _progress(state: State) -> list[str]:
+    moving = (TaskState.RUNNING, TaskState.READY, TaskState.HELD)
+    if state.open and not any(state.counts[kind] for kind in moving):
+        return [f"{state.open} tasks are open, but nothing can ever move them"]
+    return []
+
+
+def fingerprint(state: State) -> dict[str, Any]:
+    """Return the durable part of a state as plain values: equal states, equal fingerprints."""
+    records = {
+        name: (r.state, r.missing, r.attempt, r.failures, r.token, r.released, r.reason, r.tokens)
+        for name, r in state.records.items()
+    }
+    live = {
+        token: (a.lease, a.started, a.ends, a.reads, a.stale, a.written, a.phase, a.turn, a.seen)
+        for token, a in state.live.items()
+    }
+    return {
+        "records": records,
+        "live": live,
+        "files": {path: state.files.history(path) for path in sorted(state.files.known())},
+        "cut": state.files.cut,
+        "held": sorted(name for name, _ in state.claims.held.items()),
+        "blocked": {n: state.claims.blockers(n) for n in records if state.claims.is_blocked(n)},
+        "queued": state.ready.tasks(),
+        "mail": state.mail,
+        "notes": state.notes,
+        "totals": (state.status, state.limit, state.token, state.tokens, state.usd),
+        "ended": sum(state.counts[kind] for kind in ENDED),
+    }

@@ -1,0 +1,409 @@
+"""The state of a run, changed by one event at a time.
+
+`State.apply` is the only thing that changes a state, in a live run, a resume, a replay and a
+simulation alike. It decides nothing: what may happen is decided in `core.machine` before the
+event exists.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from orchestrator.core import events as e
+from orchestrator.core.claims import Bounds, Claims
+from orchestrator.core.files import OUTSIDE, FileMap, Version
+from orchestrator.core.graph import TaskGraph
+from orchestrator.core.messages import Lease, Mail, Phase, RunStatus, Spent
+from orchestrator.core.ready import ReadyQueue
+from orchestrator.core.rules import RoleBounds, Rules
+from orchestrator.core.scope import Scope
+from orchestrator.core.states import ENDED, Move, TaskState, after
+from orchestrator.core.task import Task
+
+
+@dataclass(slots=True)
+class TaskRecord:
+    """Where one task stands.
+
+    Attributes:
+        order: place in the plan.
+        missing: dependencies that have not succeeded yet.
+        attempt: number of the latest attempt, 0 before the first.
+        failures: attempts that count against the limit.
+        token: token of the live lease; 0 when there is none.
+        released: whether its dependents no longer wait for it.
+        reason: why the last attempt ended, or why the task was skipped or cancelled.
+        tokens: model tokens over all attempts.
+    """
+
+    task: Task
+    order: int
+    missing: int
+    state: TaskState = TaskState.WAITING
+    attempt: int = 0
+    failures: int = 0
+    token: int = 0
+    released: bool = False
+    reason: str = ""
+    tokens: int = 0
+
+
+@dataclass(slots=True)
+class LiveAttempt:
+    """An attempt whose lease has not ended.
+
+    Attributes:
+        reads: version number of each file that the attempt has read, as it knows it.
+        stale: the part of `reads` that has changed since.
+        written: files that it has written, to the number of its last write.
+        ends: when the lease ends unless it is renewed, in seconds since the run began.
+        seen: messages delivered so far, per address.
+    """
+
+    lease: Lease
+    bounds: Bounds
+    started: float
+    ends: float
+    reads: dict[str, int] = field(default_factory=dict)
+    stale: dict[str, int] = field(default_factory=dict)
+    written: dict[str, int] = field(default_factory=dict)
+    phase: Phase = "reason"
+    turn: int = 0
+    seen: dict[str, int] = field(default_factory=dict)
+
+
+class State:
+    """Everything that a run knows about itself.
+
+    Args:
+        tasks: the plan's tasks, in plan order.
+        rules: what is enforced.
+        roles: file bounds by role name; a role that is not listed bounds nothing.
+        files: path to digest of the workspace at the start.
+    """
+
+    def __init__(
+        self,
+        tasks: Iterable[Task],
+        rules: Rules,
+        roles: Mapping[str, RoleBounds] | None = None,
+        files: Mapping[str, str] | None = None,
+    ) -> None:
+        self.rules, self.roles = rules, dict(roles or {})
+        self.graph = TaskGraph(tasks)
+        self.records: dict[str, TaskRecord] = {}
+        self.counts = dict.fromkeys(TaskState, 0)
+        self.live: dict[int, LiveAttempt] = {}
+        self.files = FileMap(files)
+        self.claims = Claims()
+        self.ready = ReadyQueue()
+        self.readers: dict[str, dict[int, None]] = {}
+        self.mail: dict[str, list[Mail]] = {}
+        self.notes: list[tuple[str, str, str]] = []
+        self.status: RunStatus = "running"
+        self.limit = ""
+        self.token = 0
+        self.tokens = 0
+        self.usd: float | None = 0.0
+        self._bounds: dict[tuple[object, ...], Bounds] = {}
+        self._enter(self.graph.task(name) for name in self.graph)
+
+    # --- questions ------------------------------------------------------------------------
+
+    @property
+    def open(self) -> int:
+        """Tasks that have not ended."""
+        return len(self.records) - sum(self.counts[state] for state in ENDED)
+
+    def attempt_of(self, token: int) -> LiveAttempt | None:
+        """The live attempt with this token; None when its lease has ended."""
+        return self.live.get(token)
+
+    def bounds(self, task: Task) -> Bounds:
+        """Return the effective scopes of a task: role and task together."""
+        key = (task.role, task.writes, task.shares, task.reads)
+        if key not in self._bounds:
+            role = self.roles.get(task.role)
+            self._bounds[key] = Bounds(
+                _within(task.writes, role.writes if role else None),
+                _within(task.shares, role.writes if role else None),
+                _within(task.reads, role.reads if role else None),
+            )
+        return self._bounds[key]
+
+    def satisfied(self, task: str) -> bool:
+        """Whether dependents of this task may go on."""
+        record = self.records[task]
+        if record.state is TaskState.FAILED:
+            return record.task.on_failure == "continue"
+        return record.state is TaskState.SUCCEEDED
+
+    # --- one event at a time ----------------------------------------------------------------
+
+    def apply(self, event: e.Event) -> None:
+        """Change the state by one event."""
+        _APPLY[type(event)](self, event)
+
+    def _enter(self, tasks: Iterable[Task]) -> None:
+        fresh = []
+        for task in tasks:
+            missing = sum(1 for name in task.depends_on if not self._is_satisfied(name))
+            record = TaskRecord(task, len(self.records), missing)
+            self.records[task.id] = record
+            self.counts[record.state] += 1
+            fresh.append(record)
+        for record in fresh:
+            if record.missing == 0:
+                self._release(record, at=0.0)
+
+    def _is_satisfied(self, name: str) -> bool:
+        return name in self.records and self.satisfied(name)
+
+    def _move(self, record: TaskRecord, move: Move) -> None:
+        self.counts[record.state] -= 1
+        record.state = after(record.state, move)
+        self.counts[record.state] += 1
+
+    def _release(self, record: TaskRecord, at: float) -> None:
+        if record.task.approval:
+            self._move(record, Move.HOLD)
+        else:
+            self._move(record, Move.RELEASE)
+            self._queue(record, at)
+
+    def _queue(self, record: TaskRecord, at: float) -> None:
+        task = record.task
+        self.ready.push(task.id, self.graph.rank(task.id), task.priority, record.order, at)
+
+    def _free(self, task: str, at: float) -> None:
+        """Let go of a task's files and wake whoever waited for them."""
+        for woken in self.claims.end(task):
+            self._queue(self.records[woken], at)
+
+    def _satisfy(self, record: TaskRecord, at: float) -> None:
+        if record.released:
+            return
+        record.released = True
+        for name in self.graph.dependents(record.task.id):
+            dependent = self.records[name]
+            dependent.missing -= 1
+            if dependent.missing == 0 and dependent.state is TaskState.WAITING:
+                self._release(dependent, at)
+
+    def _granted(self, event: e.LeaseGranted) -> None:
+        record = self.records[event.task]
+        self._move(record, Move.GRANT)
+        self.ready.remove(event.task)
+        record.attempt, record.token = event.attempt, event.token
+        self.token = event.token
+        bounds = self.bounds(record.task)
+        if self.rules.exclusive:
+            self.claims.hold(event.task, bounds)
+        lease = Lease(
+            event.task, event.attempt, event.token, event.worker, self.files.cut, record.reason
+        )
+        self.live[event.token] = LiveAttempt(
+            lease, bounds, event.at, event.at + self.rules.limits.lease
+        )
+
+    def _blocked(self, event: e.Blocked) -> None:
+        self.ready.remove(event.task)
+        self.claims.block(event.task, self.bounds(self.records[event.task].task), event.by)
+
+    def _touch(self, token: int, at: float) -> LiveAttempt:
+        attempt = self.live[token]
+        attempt.ends = at + self.rules.limits.lease
+        return attempt
+
+    def _renewed(self, event: e.Renewed) -> None:
+        self._touch(event.token, event.at)
+
+    def _reported(self, event: e.Reported) -> None:
+        attempt = self._touch(event.token, event.at)
+        attempt.phase, attempt.turn = event.phase, max(attempt.turn, event.turn)
+        self._read(attempt, event.reads)
+        self._spend(event.task, event.spent)
+        for address in self._addresses(event.task):
+            attempt.seen[address] = len(self.mail.get(address, ()))
+
+    def _spend(self, task: str, spent: Spent) -> None:
+        self.tokens += spent.tokens
+        self.records[task].tokens += spent.tokens
+        if self.usd is not None:
+            self.usd = None if spent.usd is None else self.usd + spent.usd
+
+    def _read(self, attempt: LiveAttempt, reads: Iterable[tuple[str, int]]) -> None:
+        for path, number in reads:
+            attempt.reads[path] = number
+            self.readers.setdefault(path, {})[attempt.lease.token] = None
+            if self.files.current(path).number == number:
+                attempt.stale.pop(path, None)
+            else:
+                attempt.stale[path] = number
+
+    def _wrote(self, event: e.Wrote) -> None:
+        attempt = self._touch(event.token, event.at)
+        self._read(attempt, event.reads)
+        self._record(event.path, Version(event.number, event.digest, event.token, event.task))
+        attempt.written[event.path] = event.number
+        self._read(attempt, ((event.path, event.number),))
+
+    def _record(self, path: str, version: Version) -> None:
+        self.files.record(path, version)
+        for token in self.readers.get(path, ()):
+            attempt = self.live[token]
+            attempt.stale[path] = attempt.reads[path]
+
+    def _refused(self, event: e.RequestRefused) -> None:
+        if event.token in self.live:
+            self._touch(event.token, event.at)
+
+    def _close(self, token: int) -> LiveAttempt:
+        attempt = self.live.pop(token)
+        for path in attempt.reads:
+            readers = self.readers[path]
+            del readers[token]
+            if not readers:
+                del self.readers[path]
+        return attempt
+
+    def _succeeded(self, event: e.Succeeded) -> None:
+        record = self.records[event.task]
+        self._move(record, Move.ACCEPT)
+        record.token, record.reason = 0, ""
+        self._close(event.token)
+        self._free(event.task, event.at)
+        self._satisfy(record, event.at)
+
+    def _attempt_ended(self, event: e.AttemptEnded) -> None:
+        record = self.records[event.task]
+        moves = {"ready": Move.AGAIN, "failed": Move.EXHAUST, "cancelled": Move.CANCEL}
+        self._move(record, moves[event.then])
+        record.token, record.reason = 0, event.reason
+        record.failures += event.counts
+        self._spend(event.task, event.spent)
+        self._close(event.token)
+        self._free(event.task, event.at)
+        if event.then == "ready":
+            self._queue(record, event.at)
+        elif self.satisfied(event.task):
+            self._satisfy(record, event.at)
+
+    def _undone(self, event: e.Undone) -> None:
+        self._record(event.path, Version(event.number, event.digest, 0, event.task))
+
+    def _outside(self, event: e.ChangedOutside) -> None:
+        self._record(event.path, Version(event.number, event.digest, OUTSIDE))
+
+    def _skipped(self, event: e.Skipped) -> None:
+        record = self.records[event.task]
+        self._move(record, Move.SKIP)
+        record.reason = event.because
+
+    def _cancelled(self, event: e.Cancelled) -> None:
+        record = self.records[event.task]
+        self._move(record, Move.CANCEL)
+        record.reason = event.why
+        self.ready.remove(event.task)
+        self._free(event.task, event.at)
+
+    def _approved(self, event: e.Approved) -> None:
+        record = self.records[event.task]
+        self._move(record, Move.APPROVE)
+        self._queue(record, event.at)
+
+    def _retried(self, event: e.Retried) -> None:
+        record = self.records[event.task]
+        self._move(record, Move.RETRY)
+        record.failures = 0
+        if record.state is TaskState.READY:
+            self._queue(record, event.at)
+        elif record.missing == 0:
+            self._release(record, event.at)
+
+    def _added(self, event: e.Added) -> None:
+        new = tuple(task.id for task in event.tasks)
+        self.graph.add(event.tasks, dict.fromkeys(event.before, new))
+        for name in event.before:
+            self.records[name].missing += len(new)
+        self._enter(event.tasks)
+
+    def _widened(self, event: e.Widened) -> None:
+        attempt = self._touch(event.token, event.at)
+        role = self.roles.get(self.records[event.task].task.role)
+        more = _within(event.globs, role.writes if role else None)
+        held = attempt.bounds
+        attempt.bounds = Bounds(held.writes.union(more), held.shares, held.reads.union(more))
+        if self.rules.exclusive:
+            self.claims.held.add(event.task, attempt.bounds)
+
+    def _widen_waits(self, event: e.WidenWaits) -> None:
+        self._touch(event.token, event.at)
+
+    def _addresses(self, task: str) -> tuple[str, str, str]:
+        return f"task:{task}", f"role:{self.records[task].task.role}", "all"
+
+    def unread(self, attempt: LiveAttempt) -> tuple[Mail, ...]:
+        """Messages for an attempt that it has not been given yet."""
+        if not self.mail:
+            return ()
+        own = f"task:{attempt.lease.task}"
+        return tuple(
+            mail
+            for address in self._addresses(attempt.lease.task)
+            for mail in self.mail.get(address, ())[attempt.seen.get(address, 0) :]
+            if mail.sender != own
+        )
+
+    def _sent(self, event: e.Sent) -> None:
+        self._touch(event.token, event.at)
+        mail = Mail(f"task:{event.task}", event.message, event.text)
+        self.mail.setdefault(event.to, []).append(mail)
+
+    def _noted(self, event: e.Noted) -> None:
+        self._touch(event.token, event.at)
+        self.notes.append((event.task, event.title, event.text))
+
+    def _limited(self, event: e.LimitReached) -> None:
+        self.limit = event.limit
+
+    def _finished(self, event: e.Finished) -> None:
+        self.status = event.status
+
+    def _resumed(self, event: e.Resumed) -> None:
+        self.status, self.limit = "running", ""
+
+
+def _within(globs: tuple[str, ...], role: Scope | None) -> Scope:
+    own = Scope(globs)
+    if role is None or not globs or role.includes(own):
+        return own
+    return own.intersection(role)
+
+
+_APPLY: dict[type[Any], Callable[[State, Any], None]] = {
+    e.LeaseGranted: State._granted,
+    e.Blocked: State._blocked,
+    e.Renewed: State._renewed,
+    e.Reported: State._reported,
+    e.Wrote: State._wrote,
+    e.RequestRefused: State._refused,
+    e.Succeeded: State._succeeded,
+    e.AttemptEnded: State._attempt_ended,
+    e.Undone: State._undone,
+    e.ChangedOutside: State._outside,
+    e.Skipped: State._skipped,
+    e.Cancelled: State._cancelled,
+    e.Approved: State._approved,
+    e.Retried: State._retried,
+    e.Added: State._added,
+    e.Widened: State._widened,
+    e.WidenWaits: State._widen_waits,
+    e.Sent: State._sent,
+    e.Noted: State._noted,
+    e.LimitReached: State._limited,
+    e.Finished: State._finished,
+    e.Resumed: State._resumed,
+}

@@ -1,0 +1,1 @@
+"""Research on logs: everything here reads an event log and nothing else."""

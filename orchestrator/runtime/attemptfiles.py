@@ -1,0 +1,276 @@
+"""The files of one attempt: what it has read, and how its writes become versions.
+
+Reading costs no request. Every read is remembered with its version and its lines, and goes to
+the coordinator with the next request. When a write is refused because something has changed,
+the rule of regions is tried first (`core.regions`): what does not meet is merged and asked for
+again with the new base; only a real clash reaches the model, with what changed and by whom.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from difflib import unified_diff
+
+from orchestrator.core.claims import Bounds
+from orchestrator.core.files import ABSENT, Version
+from orchestrator.core.messages import (
+    Delete,
+    Done,
+    Lease,
+    Reads,
+    Refused,
+    Reply,
+    Request,
+    StaleFile,
+    Write,
+)
+from orchestrator.core.regions import WHOLE, Clash, Region, merge, touched
+from orchestrator.core.writing import changed
+from orchestrator.runtime.blobs import BlobStore
+from orchestrator.runtime.view import View
+from orchestrator.runtime.workspace import SharedTree
+
+REBASES = 8
+"""How often a write is merged onto a newer version before the model is asked instead."""
+
+_GONE = Refused("lease_ended", "the run has ended", "stop")
+
+SHOWN = 8_000
+"""Characters of a changed file or of a diff that a refusal shows."""
+
+
+@dataclass(slots=True)
+class Known:
+    """What the attempt knows of a file: a version, and which of its lines it has read."""
+
+    version: Version
+    regions: list[Region] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """An accepted write.
+
+    Attributes:
+        rebased: whether it was merged with somebody else's change of the same file.
+        by: tasks whose changes it was merged with.
+    """
+
+    number: int
+    rebased: bool = False
+    by: tuple[str, ...] = ()
+
+
+class AttemptFiles:
+    """Reads and writes of one attempt, through its worker's view.
+
+    Args:
+        lease: the lease under which it writes.
+        bounds: effective scopes at the start of the attempt.
+        ask: sends a request to the coordinator.
+        by_region: whether stale writes are judged by region rather than by file.
+    """
+
+    def __init__(
+        self,
+        lease: Lease,
+        bounds: Bounds,
+        ask: Callable[[Request], Reply],
+        view: View,
+        tree: SharedTree,
+        blobs: BlobStore,
+        *,
+        by_region: bool,
+    ) -> None:
+        self.bounds, self.view = bounds, view
+        self._lease, self._ask = lease, ask
+        self._tree, self._blobs, self._by_region = tree, blobs, by_region
+        self._known: dict[str, Known] = {}
+        self._news: dict[str, int] = {}
+        self.written: dict[str, int] = {}
+
+    # --- reading --------------------------------------------------------------------------------
+
+    def read(self, path: str, region: Region = WHOLE) -> bytes | None:
+        """Return a file's content and remember that it was read; None: there is no such file.
+
+        Args:
+            path: canonical workspace path.
+            region: the lines that the reader is shown.
+        """
+        version = self.view.version(path)
+        known = self._known.get(path)
+        if known is None or known.version != version:
+            self._known[path] = known = Known(version)
+        known.regions.append(region)
+        self._news[path] = version.number
+        return self.view.copy.read(path) if version.digest is not None else None
+
+    def has_read(self, path: str) -> bool:
+        """Whether the attempt has read or written the file."""
+        return path in self._known
+
+    def take_news(self) -> Reads:
+        """Return the reads that the coordinator has not been told of, to go with a request."""
+        return tuple(self._news.items())
+
+    def told(self, reads: Reads) -> None:
+        """The coordinator has accepted a request with these reads."""
+        for path, number in reads:
+            if self._news.get(path) == number:
+                del self._news[path]
+
+    def sync(self) -> list[str]:
+        """Bring the view to the newest cut.
+
+        Returns:
+            One sentence for each file that the attempt has read and others have changed since.
+        """
+        return [
+            changed(path, version) + " since you read it"
+            for path, version in self.view.sync().items()
+            if path in self._known
+            and version.number != self._known[path].version.number
+            and version.token != self._lease.token
+        ]
+
+    # --- writing --------------------------------------------------------------------------------
+
+    def write(
+        self, path: str, data: bytes | None, base: Version | None = None
+    ) -> Written | Refused:
+        """Make `data` the content of `path`; None deletes it.
+
+        Args:
+            base: the version that `data` was made from; None: the one that was last read.
+
+        Returns:
+            What was accepted; or the refusal, its text written for the model.
+        """
+        known = self._known.get(path)
+        base = base or (known.version if known else self.view.version(path))
+        merged_with: dict[str, None] = {}
+        reply: Reply = _GONE
+        for _ in range(REBASES):
+            reads = self.take_news()
+            reply = self._ask(self._request(path, base, data, reads, bool(merged_with)))
+            if isinstance(reply, Done):
+                self.told(reads)
+                self._accept(path, reply.number, data)
+                return Written(reply.number, bool(merged_with), tuple(merged_with))
+            if not isinstance(reply, Refused):
+                return _GONE
+            if reply.kind != "stale":
+                return reply
+            self.view.sync()
+            for file in reply.stale:
+                if file.path != path:
+                    if not self._still_holds(file):
+                        return self.explain(reply)
+                    continue
+                merged = self._rebased(file, base, data)
+                if merged is None:
+                    return self.explain(reply)
+                data, base = merged, file.current
+                merged_with[file.current.task or "somebody outside the run"] = None
+        return reply if isinstance(reply, Refused) else _GONE
+
+    def _request(
+        self, path: str, base: Version, data: bytes | None, reads: Reads, rebased: bool
+    ) -> Request:
+        if data is None:
+            return Delete(self._lease.token, path, base.number, reads)
+        digest = self._blobs.put(data)
+        number = base.number if base.digest is not None else ABSENT
+        return Write(self._lease.token, path, number, digest, reads, rebased)
+
+    def _accept(self, path: str, number: int, data: bytes | None) -> None:
+        digest = None if data is None else self._blobs.put(data)
+        version = Version(number, digest, self._lease.token, self._lease.task)
+        self.view.wrote(path, version, data)
+        self._known[path] = Known(version)
+        self.written[path] = number
+
+    def _rebased(self, file: StaleFile, base: Version, data: bytes | None) -> bytes | None:
+        """Return my change on top of theirs, or None when the two meet."""
+        before, now = self._text(file.path, base), self._text(file.path, file.current)
+        if not self._by_region or data is None or before is None or now is None:
+            return None
+        known = self._known.get(file.path)
+        # A whole-file read is how an agent finds its place; the lines that it edits are what
+        # its change depends on. A read of certain lines says that those matter.
+        if known and not self._lines_hold(known, now, file.path):
+            return None
+        try:
+            merged = merge(before, data.decode(), now)
+        except UnicodeDecodeError:
+            return None
+        return None if isinstance(merged, Clash) else merged.encode()
+
+    def _lines_hold(self, known: Known, now: str, path: str) -> bool:
+        lines = [region for region in known.regions if region != WHOLE]
+        before = self._text(path, known.version) if lines else None
+        return before is None or not touched(before, now, lines)
+
+    def revalidate(self, stale: tuple[StaleFile, ...]) -> bool:
+        """Whether what the attempt has read of these files still reads the same."""
+        self.view.sync()
+        return all(self._still_holds(file) for file in stale)
+
+    def _still_holds(self, file: StaleFile) -> bool:
+        known = self._known.get(file.path)
+        if known is None or known.version.number == file.current.number:
+            self._news[file.path] = file.current.number
+            return True
+        before, now = self._text(file.path, known.version), self._text(file.path, file.current)
+        if before is None or now is None:
+            unchanged = known.version.digest == file.current.digest
+        elif self._by_region:
+            unchanged = not touched(before, now, known.regions)
+        else:
+            unchanged = before == now
+        if unchanged:
+            known.version = file.current
+            self._news[file.path] = file.current.number
+        return unchanged
+
+    def _text(self, path: str, version: Version) -> str | None:
+        if version.digest is None:
+            return None
+        try:
+            return self._tree.content(path, version.digest).decode()
+        except UnicodeDecodeError:
+            return None
+
+    def explain(self, reply: Refused) -> Refused:
+        """Write the refusal out for the model: what changed, by whom, and what it is now."""
+        shown = [self._account(file) for file in reply.stale]
+        return Refused("stale", "\n\n".join(shown), reply.fix, reply.stale)
+
+    def _account(self, file: StaleFile) -> str:
+        known = self._known.get(file.path)
+        before = self._text(file.path, known.version) if known else None
+        now = self._text(file.path, file.current)
+        happened = changed(file.path, file.current)
+        parts = [f"{file.path} has changed since you read it: {happened}."]
+        if now is None:
+            return parts[0]
+        if before is not None:
+            diff = unified_diff(
+                before.splitlines(True), now.splitlines(True), "as you read it", "as it is now"
+            )
+            parts.append(f"What changed:\n{_cut(''.join(diff))}")
+        if len(now) <= SHOWN:
+            parts.append(f"{file.path} is now:\n{now}")
+            self._known[file.path] = Known(file.current, [WHOLE])
+            self._news[file.path] = file.current.number
+        else:
+            parts.append(f"{file.path} is long: read it again before you edit it.")
+        return "\n".join(parts)
+
+
+def _cut(text: str) -> str:
+    if len(text) <= SHOWN:
+        return text
+    return text[:SHOWN] + f"\n… {len(text) - SHOWN} more characters\n"

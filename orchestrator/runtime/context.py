@@ -1,0 +1,354 @@
+"""What an attempt can do: the lease's context, given to agents and to task functions alike."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from threading import Event as Signal
+
+from orchestrator.core.claims import Bounds
+from orchestrator.core.messages import (
+    Cause,
+    Done,
+    GiveUp,
+    Granted,
+    Lease,
+    Mail,
+    Note,
+    Phase,
+    Refused,
+    Reply,
+    Report,
+    Request,
+    Send,
+    Spent,
+    Split,
+    Stop,
+    Submit,
+    Widen,
+)
+from orchestrator.core.task import Task
+from orchestrator.errors import ScopeViolation, StaleWrite, WorkspaceError
+from orchestrator.runtime.attemptfiles import AttemptFiles
+from orchestrator.runtime.blobs import BlobStore
+from orchestrator.runtime.commands import CommandResult, Commands
+from orchestrator.runtime.view import View
+from orchestrator.runtime.workspace import SharedTree
+
+RETESTS = 6
+"""How often the tests run again because files changed under them, before the attempt gives up."""
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """What one worker has to work with; the same for all its attempts.
+
+    Attributes:
+        view: its private copy of the workspace.
+        timeout: seconds that a command may take.
+        by_region: whether stale writes are judged by region rather than by file.
+    """
+
+    view: View
+    tree: SharedTree
+    blobs: BlobStore
+    commands: Commands
+    timeout: float
+    by_region: bool
+
+
+@dataclass(frozen=True, slots=True)
+class TestRun:
+    """The result of a task's test command on one cut.
+
+    Attributes:
+        passed: whether the command ended with exit code 0.
+        output: what it printed, cut to a bearable length.
+        digest: blob with the whole output.
+        cut: version number up to which it saw the workspace.
+    """
+
+    passed: bool
+    output: str
+    digest: str
+    cut: int
+
+
+class Context:
+    """One attempt at one task, as whoever works on it sees it.
+
+    Attributes:
+        task: the task.
+        lease: the right to work on it.
+        interrupt: set when the lease has ended; long work should end soon after.
+    """
+
+    def __init__(
+        self,
+        task: Task,
+        lease: Lease,
+        ask: Callable[[Request], Reply],
+        interrupt: Signal,
+        site: Site | None = None,
+        bounds: Bounds | None = None,
+    ) -> None:
+        self.task, self.lease, self.interrupt = task, lease, interrupt
+        self._ask, self._site = ask, site
+        self._tested: TestRun | None = None
+        self._mail: list[Mail] = []
+        self._notices: list[str] = []
+        self._files: AttemptFiles | None = None
+        if site is not None:
+            self._files = AttemptFiles(
+                lease, bounds or Bounds(), ask, site.view, site.tree, site.blobs,
+                by_region=site.by_region,
+            )  # fmt: skip
+            site.view.sync()
+
+    @property
+    def attempt(self) -> int:
+        """Number of the attempt, from 1."""
+        return self.lease.attempt
+
+    @property
+    def alive(self) -> bool:
+        """Whether the lease still lives, as far as is known here."""
+        return not self.interrupt.is_set()
+
+    @property
+    def files(self) -> AttemptFiles:
+        """The attempt's files.
+
+        Raises:
+            WorkspaceError: the run has no workspace.
+        """
+        if self._files is None:
+            raise WorkspaceError(
+                "this run has no workspace",
+                f"task {self.task.id}",
+                "its plan names none",
+                "give the plan a workspace, or keep to work that needs no files",
+            )
+        return self._files
+
+    # --- for task functions -----------------------------------------------------------------------
+
+    def read(self, path: str) -> str | None:
+        """Return a file's text; None: there is no such file."""
+        data = self.files.read(path)
+        return None if data is None else data.decode()
+
+    def write(self, path: str, text: str) -> None:
+        """Make `text` the content of a file.
+
+        Raises:
+            ScopeViolation: the task may not write this file.
+            StaleWrite: what the attempt has read has changed, or its lease has ended.
+        """
+        self._must(self.files.write(path, text.encode()), path)
+
+    def delete(self, path: str) -> None:
+        """Delete a file; raises as `write` does."""
+        self._must(self.files.write(path, None), path)
+
+    def _must(self, outcome: object, path: str) -> None:
+        if isinstance(outcome, Refused):
+            error = StaleWrite if outcome.kind in ("stale", "lease_ended") else ScopeViolation
+            raise error(f"{path} was not written", f"task {self.task.id}", outcome.why, outcome.fix)
+
+    # --- progress ---------------------------------------------------------------------------------
+
+    def report(
+        self,
+        phase: Phase = "reason",
+        turn: int = 0,
+        spent: Spent = Spent(),  # noqa: B008  (frozen)
+        transcript: str = "",
+        detail: str = "",
+    ) -> bool:
+        """Report progress. Messages that came with the answer wait in `take_mail`.
+
+        Returns:
+            Whether the lease still lives; when not, stop working.
+        """
+        reads = self._files.take_news() if self._files else ()
+        request = Report(self.lease.token, phase, turn, spent, reads, transcript, detail)
+        reply = self._ask(request)
+        if not isinstance(reply, Done):
+            self.interrupt.set()
+            return False
+        if self._files:
+            self._files.told(reads)
+        self._mail += reply.mail
+        return True
+
+    def take_mail(self) -> list[Mail]:
+        """Return the messages that have come since the last call."""
+        mail, self._mail = self._mail, []
+        return mail
+
+    def take_notices(self) -> list[str]:
+        """Return, a sentence each, which files that were read have changed since."""
+        notices, self._notices = self._notices + self.files.sync(), []
+        return notices
+
+    # --- talking and reshaping --------------------------------------------------------------------
+
+    def send(self, to: str, kind: str, text: str) -> Reply:
+        """Send a message to ``task:ID``, ``role:NAME`` or ``all``."""
+        return self._ask(Send(self.lease.token, to, kind, text))
+
+    def note(self, title: str, text: str) -> Reply:
+        """Leave a note that all agents can search."""
+        return self._ask(Note(self.lease.token, title, text))
+
+    def split(self, tasks: tuple[Task, ...]) -> Reply:
+        """Add tasks while the run lives; waiting dependents of this task wait for them too."""
+        return self._ask(Split(self.lease.token, tasks))
+
+    def widen(self, globs: tuple[str, ...], reason: str = "") -> Reply:
+        """Ask for more files, within the role; may wait until another task has ended."""
+        return self._ask(Widen(self.lease.token, globs, reason))
+
+    # --- commands ---------------------------------------------------------------------------------
+
+    def run(self, command: str | list[str]) -> CommandResult:
+        """Run a command in the private copy.
+
+        A string goes through the shell, a list does not. Files that it changed inside the
+        effective write scope become writes; any others are put back.
+        """
+        site = self._need_site()
+        result = self._execute(command)
+        for path, digest in site.view.copy.changed().items():
+            data = None if digest is None else site.view.copy.read(path)
+            refused = not self.files.bounds.may_write(path) or isinstance(
+                self.files.write(path, data), Refused
+            )
+            if refused:
+                site.view.copy.restore([path])
+        return result
+
+    def test(self, tests: tuple[str, ...] | None = None) -> TestRun | None:
+        """Run the task's test command on a fresh cut; None: the task has none.
+
+        Args:
+            tests: run only these files in place of the task's; such a run is not evidence.
+        """
+        site = self._need_site() if self.task.test else None
+        if site is None:
+            return None
+        self.report("test")
+        self._notices += self.files.sync()
+        cut = site.view.cut
+        names = " ".join(shlex.quote(path) for path in (tests or self.task.tests))
+        result = self._execute(self.task.test.replace("{tests}", names))
+        site.view.copy.restore(list(site.view.copy.changed()))
+        found = TestRun(result.exit_code == 0, self._words(result), result.digest, cut)
+        if tests is None:
+            self._tested = found
+        return found
+
+    def _execute(self, command: str | list[str]) -> CommandResult:
+        site = self._need_site()
+        return site.commands.run(
+            command,
+            site.view.copy.root,
+            timeout=site.timeout,
+            tmp=site.view.copy.tmp,
+            interrupt=self.interrupt,
+        )
+
+    def _words(self, result: CommandResult) -> str:
+        if result.timed_out:
+            return f"{result.output}\n(ended after {result.seconds:.0f} s: it took too long)"
+        return result.output
+
+    def _need_site(self) -> Site:
+        assert self.files is not None
+        assert self._site is not None
+        return self._site
+
+    # --- the end ----------------------------------------------------------------------------------
+
+    def submit(self, summary: str = "") -> Reply | TestRun:
+        """Prove that the task is done, and hand it in.
+
+        Returns:
+            `Granted` or `Stop`: accepted, and this is what to do next. A `TestRun`: its tests
+            do not pass. `Refused`: what stands against it.
+        """
+        reply: Reply = Refused("stale", "files changed under every test run", "submit again")
+        for _ in range(RETESTS):
+            tested = self._evidence()
+            if tested is not None and not tested.passed:
+                return tested
+            reads = self._files.take_news() if self._files else ()
+            request = Submit(
+                self.lease.token,
+                tested.cut if tested else 0,
+                True,
+                tested.digest if tested else "",
+                summary,
+                reads,
+            )
+            reply = self._ask(request)
+            if not isinstance(reply, Refused) or reply.kind != "stale":
+                return reply
+            self._tested = None
+            if not self.files.revalidate(reply.stale):
+                return self.files.explain(reply)
+        return reply
+
+    def _evidence(self) -> TestRun | None:
+        tested = self._tested
+        newest = max(self._files.written.values(), default=0) if self._files else 0
+        if tested is None or tested.cut < newest:
+            tested = self.test()
+        return tested
+
+    def give_up(self, cause: Cause, reason: str, spent: Spent = Spent()) -> Reply:  # noqa: B008
+        """End the attempt without success; answered by what to do next."""
+        return self._ask(GiveUp(self.lease.token, cause, reason, spent))
+
+
+Work = Callable[[Context], Reply]
+"""Does one attempt and returns the reply to its last request."""
+
+
+class FunctionWork:
+    """Work done by a plain function instead of a model.
+
+    Args:
+        function: does the task; when it returns, the task's tests run and it is handed in.
+    """
+
+    def __init__(self, function: Callable[[Context], object]) -> None:
+        self._function = function
+
+    def __call__(self, context: Context) -> Reply:
+        """Do one attempt."""
+        try:
+            self._function(context)
+        except Exception as error:
+            return context.give_up("error", _place(error))
+        reply = context.submit()
+        if isinstance(reply, Granted | Stop):
+            return reply
+        if isinstance(reply, TestRun):
+            return context.give_up("tests_failed", reply.output[-2000:])
+        why = reply.why if isinstance(reply, Refused) else "the submission was not accepted"
+        return context.give_up("error", why)
+
+
+def _place(error: Exception) -> str:
+    """Say what went wrong and in which line of the user's own function."""
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    where = ""
+    if trace is not None:
+        where = f" ({Path(trace.tb_frame.f_code.co_filename).name}:{trace.tb_lineno})"
+    return f"{type(error).__name__}: {error}{where}"

@@ -1,0 +1,374 @@
+"""The coordinator thread: the only writer of a run's state.
+
+Workers ask through one queue and are answered through a queue of their own. For every batch of
+requests that has come in, the coordinator
+
+1. lets the machine decide each of them (the mutex is held for that alone),
+2. appends all events to the log, in one commit,
+3. carries out the effects,
+4. answers.
+
+So whatever has been answered is on disk, and nothing is done that is not recorded. Nothing
+polls: the coordinator sleeps until a request comes or the next lease would end.
+
+It also spawns the worker threads, replaces one that died, and joins them at the end.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from queue import Empty, SimpleQueue
+from threading import Event as Signal
+from threading import Lock, Thread
+from typing import Protocol
+
+from orchestrator.core.claims import Bounds
+from orchestrator.core.events import Event, encode
+from orchestrator.core.files import Version
+from orchestrator.core.machine import Machine, Step
+from orchestrator.core.messages import (
+    Answer,
+    Effect,
+    EndLease,
+    Halt,
+    Lost,
+    Materialise,
+    Observe,
+    Refused,
+    Reply,
+    Request,
+    RunStatus,
+    Stop,
+    Tick,
+    Undo,
+    Unmerge,
+)
+from orchestrator.core.states import TaskState
+from orchestrator.core.task import Task
+from orchestrator.errors import InternalError, OrchestratorError
+from orchestrator.runtime.clock import Clock, SystemClock
+from orchestrator.runtime.eventlog import EventLog
+
+BATCH = 256
+"""Requests per commit at most, so that one answer never waits for thousands of others."""
+
+Listener = Callable[[Sequence[Event]], None]
+
+
+class Files(Protocol):
+    """Where the coordinator makes the directory that users see follow the file map."""
+
+    def materialise(self, path: str, digest: str | None, expected: str | None) -> str | None:
+        """Put a version in place; return the digest found there when it is not `expected`,
+        after keeping what was found, and None when done."""
+        ...
+
+    def without(self, history: Sequence[Version], token: int) -> str | None:
+        """Return the digest of a file's content without what the lease `token` wrote."""
+        ...
+
+
+class Member(Protocol):
+    """A worker thread, as the coordinator sees it."""
+
+    name: str
+
+    def start(self) -> None:
+        """Begin to claim."""
+        ...
+
+    def end_lease(self, token: int) -> None:
+        """Stop waiting on behalf of this lease."""
+        ...
+
+    def join(self, timeout: float | None = None) -> None:
+        """Wait for the thread's end."""
+        ...
+
+    def is_alive(self) -> bool:
+        """Whether the thread still runs."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """A run at one moment.
+
+    Attributes:
+        at: seconds since the run began.
+        counts: tasks per state.
+        running: running task to its worker.
+        cut: newest version number of the workspace.
+        tokens: model tokens spent.
+        usd: dollars spent; None: some price is unknown.
+    """
+
+    at: float
+    status: RunStatus
+    counts: dict[TaskState, int]
+    running: dict[str, str]
+    cut: int
+    tokens: int
+    usd: float | None
+
+
+class Coordinator:
+    """Owns the machine, and with it the task graph, behind one mutex.
+
+    Args:
+        machine: what decides.
+        log: where events are recorded; closed by its owner, after `close`.
+        clock: tells the time of each request.
+        files: the directory to keep in step; None: a run without files.
+        listeners: called from the coordinator's thread with the events of each commit; they
+            must be quick and must not raise.
+    """
+
+    def __init__(
+        self,
+        machine: Machine,
+        log: EventLog,
+        clock: Clock | None = None,
+        files: Files | None = None,
+        listeners: Sequence[Listener] = (),
+    ) -> None:
+        self._machine, self._log, self._files = machine, log, files
+        self._clock = clock or SystemClock()
+        self._listeners = tuple(listeners)
+        self._mutex = Lock()
+        self._requests: SimpleQueue[tuple[str, Request | None]] = SimpleQueue()
+        self._replies: dict[str, SimpleQueue[Reply]] = {}
+        self._members: dict[str, Member] = {}
+        self._spawn: Callable[[str], Member] | None = None
+        self._spawned = 0
+        self._ended = False
+        self._thread = Thread(target=self._serve, name="coordinator", daemon=True)
+        self.finished = Signal()
+        self.error: BaseException | None = None
+
+    # --- for workers and people ---------------------------------------------------------------
+
+    def connect(self, name: str) -> Callable[[Request], Reply]:
+        """Return the function by which `name` asks and is answered.
+
+        One request at a time per name; the call returns when the answer is there, and answers
+        `Stop` for ever once the coordinator has ended.
+        """
+        replies: SimpleQueue[Reply] = SimpleQueue()
+        self._replies[name] = replies
+        post, receive = self._requests.put, replies.get
+
+        def ask(request: Request) -> Reply:
+            if self._ended:
+                return Stop(self._machine.state.status)
+            post((name, request))
+            return receive()
+
+        return ask
+
+    def call(self, request: Request) -> Reply:
+        """Ask once, from any thread that is not a worker: approve, cancel, retry, add tasks."""
+        name = f"call-{id(request)}"
+        ask = self.connect(name)
+        try:
+            return ask(request)
+        finally:
+            self._replies.pop(name, None)
+
+    def post(self, request: Request) -> None:
+        """Ask without waiting for an answer."""
+        self._requests.put(("", request))
+
+    def snapshot(self) -> Snapshot:
+        """Return where the run stands."""
+        with self._mutex:
+            state = self._machine.state
+            running = {a.lease.task: a.lease.worker for a in state.live.values()}
+            return Snapshot(
+                self._clock.now(), state.status, dict(state.counts), running,
+                state.files.cut, state.tokens, state.usd,
+            )  # fmt: skip
+
+    def changes(self, after: int) -> tuple[int, dict[str, Version]]:
+        """Return the newest cut and what has changed in the workspace since cut `after`."""
+        with self._mutex:
+            files = self._machine.state.files
+            return files.cut, files.changes(after)
+
+    def assignment(self, task: str) -> tuple[Task, Bounds]:
+        """Return a task, one that was added while running included, and its effective scopes."""
+        with self._mutex:
+            found = self._machine.state.graph.task(task)
+            return found, self._machine.state.bounds(found)
+
+    def notes(self) -> list[tuple[str, str, str]]:
+        """Return the shared notes: task, title, text."""
+        with self._mutex:
+            return list(self._machine.state.notes)
+
+    # --- life -----------------------------------------------------------------------------------
+
+    def start(self, workers: int, spawn: Callable[[str], Member]) -> None:
+        """Start the coordinator's thread, which spawns `workers` worker threads."""
+        self._spawn = spawn
+        for _ in range(workers):
+            self._add_member()
+        self._thread.start()
+
+    def halt(self, why: str) -> None:
+        """End the run now, resumable; returns at once."""
+        self.post(Halt(why))
+
+    def close(self, deadline: float = 5.0) -> list[str]:
+        """Join the workers and end the coordinator's thread.
+
+        Args:
+            deadline: seconds to wait for workers that are still busy.
+
+        Returns:
+            Names of the workers that have not come back. Their leases have ended, so whatever
+            they still ask is refused.
+        """
+        end = self._clock.now() + deadline
+        for member in tuple(self._members.values()):
+            member.join(max(0.0, end - self._clock.now()))
+        late = [member.name for member in self._members.values() if member.is_alive()]
+        self._requests.put(("", None))
+        if self._thread.is_alive():
+            self._thread.join()
+        return late
+
+    def lost(self, name: str, why: str) -> None:
+        """A worker thread says with its last breath that it dies."""
+        self.post(Lost(name, why))
+
+    def _add_member(self) -> Member:
+        assert self._spawn is not None
+        self._spawned += 1
+        member = self._spawn(f"w{self._spawned}")
+        self._members[member.name] = member
+        return member
+
+    # --- the thread -----------------------------------------------------------------------------
+
+    def _serve(self) -> None:
+        try:
+            for member in tuple(self._members.values()):
+                member.start()
+            while (batch := self._receive()) is not None:
+                self._step(batch)
+        except OrchestratorError as error:
+            self.error = error
+        except Exception as error:
+            self.error = InternalError(
+                f"the coordinator failed: {type(error).__name__}: {error}",
+                "runtime/coordinator.py",
+                "this is a bug of the program, not of the plan",
+                "report it with the run's events.db; `resume` goes on from the last commit",
+            )
+            self.error.__cause__ = error
+        finally:
+            self._end()
+
+    def _receive(self) -> list[tuple[str, Request]] | None:
+        """Wait for requests; None when the coordinator is told to end."""
+        due = self._machine.next_deadline()
+        try:
+            if due is None:
+                first = self._requests.get()
+            else:
+                first = self._requests.get(timeout=max(0.0, due - self._clock.now()))
+        except Empty:
+            return [("", Tick())]
+        batch = []
+        try:
+            while True:
+                sender, request = first
+                if request is None:
+                    return None
+                batch.append((sender, request))
+                if len(batch) == BATCH:
+                    return batch
+                first = self._requests.get_nowait()
+        except Empty:
+            return batch
+
+    def _step(self, batch: list[tuple[str, Request]]) -> None:
+        steps: list[tuple[str, Request, Step]] = []
+        events: list[Event] = []
+        for sender, request in batch:
+            at = self._clock.now()
+            with self._mutex:
+                step = self._machine.handle(at, request)
+            steps.append((sender, request, step))
+            events.extend(step.events)
+        if events:
+            self._log.append([encode(event) for event in events])
+        answers: list[tuple[str, Reply]] = []
+        for sender, request, step in steps:
+            for effect in step.effects:
+                if type(effect) is Answer:
+                    answers.append((effect.worker, effect.reply))
+                else:
+                    self._carry_out(effect)
+            if step.reply is not None:
+                answers.append((sender, step.reply))
+                self._again(request, step.reply)
+        for worker, reply in answers:
+            replies = self._replies.get(worker)
+            if replies is not None:
+                replies.put(reply)
+        self._tell(batch, events)
+
+    def _tell(self, batch: list[tuple[str, Request]], events: list[Event]) -> None:
+        for listener in self._listeners:
+            listener(events)
+        for _, request in batch:
+            if type(request) is Lost:
+                self._replace(request.worker)
+        if self._machine.state.status != "running":
+            self.finished.set()
+
+    def _carry_out(self, effect: Effect) -> None:
+        if isinstance(effect, EndLease):
+            member = self._members.get(effect.worker)
+            if member:
+                member.end_lease(effect.token)
+        elif self._files is None:
+            return
+        elif isinstance(effect, Materialise):
+            found = self._files.materialise(effect.path, effect.digest, effect.expected)
+            if found is not None:
+                self.post(Observe(effect.path, found))
+        elif isinstance(effect, Unmerge):
+            self._unmerge(effect)
+
+    def _unmerge(self, effect: Unmerge) -> None:
+        """Take an ended attempt's lines out of a file that others have edited since."""
+        assert self._files is not None
+        history = self._machine.state.files.history(effect.path)
+        digest = self._files.without(history, effect.token)
+        base = history[-1].number
+        self.post(Undo(effect.task, effect.attempt, effect.token, effect.path, base, digest))
+
+    def _again(self, request: Request, reply: Reply) -> None:
+        """A file changed while an ended attempt's lines were taken out: merge once more."""
+        if type(request) is Undo and isinstance(reply, Refused):
+            self._unmerge(Unmerge(request.task, request.attempt, request.token, request.path))
+
+    def _replace(self, name: str) -> None:
+        self._members.pop(name, None)
+        self._replies.pop(name, None)
+        if self._machine.state.status == "running" and self._spawn is not None:
+            self._add_member().start()
+
+    def _end(self) -> None:
+        """Nobody is left waiting: whoever asks from now on is told to stop."""
+        self._ended = True
+        stop = Stop(self._machine.state.status)
+        for replies in tuple(self._replies.values()):
+            replies.put(stop)
+        for member in tuple(self._members.values()):
+            member.end_lease(-1)
+        self.finished.set()

@@ -1,0 +1,134 @@
+"""The environment that commands run in: what they need, and no secrets.
+
+Commands run code that agents wrote. So the environment is built up from a list of names that are
+allowed, not cut down from what this process has; and even an allowed variable is dropped when its
+name or its value looks like a secret.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+ALLOWED = frozenset(
+    {
+        "CARGO_HOME",
+        "CC",
+        "CFLAGS",
+        "COLUMNS",
+        "CONDA_PREFIX",
+        "CPATH",
+        "CUDA_VISIBLE_DEVICES",
+        "CXX",
+        "CXXFLAGS",
+        "GOCACHE",
+        "GOMODCACHE",
+        "GOPATH",
+        "GOROOT",
+        "JAVA_HOME",
+        "LDFLAGS",
+        "LD_LIBRARY_PATH",
+        "LIBRARY_PATH",
+        "LOGNAME",
+        "MKL_NUM_THREADS",
+        "NVM_DIR",
+        "OMP_NUM_THREADS",
+        "OPENBLAS_NUM_THREADS",
+        "PATH",
+        "PKG_CONFIG_PATH",
+        "PYENV_ROOT",
+        "PYTHONHASHSEED",
+        "PYTHONUTF8",
+        "RUSTUP_HOME",
+        "SHELL",
+        "SOURCE_DATE_EPOCH",
+        "SSL_CERT_DIR",
+        "SSL_CERT_FILE",
+        "TZ",
+        "USER",
+    }
+)
+"""Variables that commands inherit. Not PYTHONPATH: it may lead back into the shared tree."""
+
+_SECRET_NAME = re.compile(
+    r"KEY|TOKEN|SECRET|PASSW|PASSPHRASE|PASSCODE|(?:^|_)PASS(?:_|$)|(?:^|_)PWD$|CREDENTIAL|AUTH"
+    r"|COOKIE|SESSION|SIGNATURE|PRIVATE|(?:^|_)(?:DSN|PAT|SAS)(?:_|$)|CONNECTION_STRING"
+    r"|^(?:ANTHROPIC|CLAUDE|OPENAI|AZURE|AWS|GOOGLE|GCP|GCLOUD|GEMINI|HF|HUGGING|GITHUB|GH|GITLAB"
+    r"|BITBUCKET|NPM|TWINE|DOCKER|KUBE|VAULT|STRIPE|SLACK|SENTRY|WANDB|DATABASE_URL)(?:_|$)",
+    re.IGNORECASE,
+)
+_SECRET_VALUE = re.compile(
+    r"-----BEGIN [A-Z ]*PRIVATE KEY"
+    r"|\b(?:sk|pk|rk)[-_](?:[a-z]+[-_])*[A-Za-z0-9_-]{16,}"
+    r"|\bgh[pousr]_[A-Za-z0-9]{20,}|\bgithub_pat_\w{20,}|\bglpat-[\w-]{16,}"
+    r"|\b(?:AKIA|ASIA)[A-Z0-9]{16}\b|\bAIza[\w-]{30,}|\bxox[abeoprs]-[\w-]{10,}"
+    r"|\bhf_[A-Za-z0-9]{20,}|\bnpm_[A-Za-z0-9]{30,}|\bpypi-[\w-]{30,}"
+    r"|\beyJ[\w-]{10,}\.[\w-]{10,}\."
+    r"|://[^/\s:@]*:[^/\s@]+@"
+)
+_FIXED = {
+    "GIT_TERMINAL_PROMPT": "0",
+    "LANG": "C.UTF-8",
+    "LC_ALL": "C.UTF-8",
+    "NO_COLOR": "1",
+    "PAGER": "cat",
+    "PYTEST_ADDOPTS": "-p no:cacheprovider",
+    "PYTHONDONTWRITEBYTECODE": "1",
+    "TERM": "dumb",
+}
+_DEFAULT_PATH = "/usr/local/bin:/usr/bin:/bin"
+
+
+def is_secret(name: str, value: str) -> bool:
+    """Whether a variable looks like a secret, by its name or by its value."""
+    return bool(_SECRET_NAME.search(name) or _SECRET_VALUE.search(value))
+
+
+def command_environment(
+    cwd: Path, scratch: Path, inherited: Mapping[str, str] | None = None
+) -> dict[str, str]:
+    """Return the environment for a command.
+
+    Args:
+        cwd: where the command will run; its virtual environment, if it has one, comes first.
+        scratch: a private directory, for HOME and temporary files; it is prepared.
+        inherited: the variables to choose from; by default those of this process.
+    """
+    given = os.environ if inherited is None else inherited
+    chosen = {
+        name: value
+        for name, value in given.items()
+        if name in ALLOWED and (name == "PATH" or not is_secret(name, value))
+    }
+    home = scratch / "home"
+    home.mkdir(parents=True, exist_ok=True)
+    chosen |= _FIXED
+    chosen |= {"HOME": str(home), "TMPDIR": str(scratch), "PWD": str(cwd)}
+    # Commands must not reach a repository around the private copy: git stops looking here.
+    chosen["GIT_CEILING_DIRECTORIES"] = str(cwd.parent)
+    own = [str(Path(sys.executable).parent)]
+    for name in (".venv", "venv"):
+        if (cwd / name / "bin").is_dir():
+            chosen["VIRTUAL_ENV"] = str(cwd / name)
+            own.insert(0, str(cwd / name / "bin"))
+            break
+    path = os.pathsep.join([*own, chosen.get("PATH") or _DEFAULT_PATH])
+    chosen["PATH"] = path if shutil.which("python", path=path) else _with_python(scratch, path)
+    return chosen
+
+
+def _with_python(scratch: Path, path: str) -> str:
+    """Return `path` with a directory in front where `python` is this interpreter.
+
+    Some machines only have `python3`, but plans say `python`.
+    """
+    folder = scratch / "bin"
+    folder.mkdir(exist_ok=True)
+    link = folder / "python"
+    if not link.is_symlink():
+        link.symlink_to(sys.executable)
+    return os.pathsep.join([str(folder), path])

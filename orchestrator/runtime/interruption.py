@@ -1,0 +1,62 @@
+"""Telling whoever works under a lease that it has ended, without anybody polling."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from typing import Protocol, runtime_checkable
+
+
+@runtime_checkable
+class Watchable(Protocol):
+    """An interrupt that calls back when it is set."""
+
+    def watch(self, call: Callable[[], None]) -> AbstractContextManager[None]:
+        """Return a context manager within which `call` is called when the interrupt is set."""
+        ...
+
+
+class Interruption:
+    """An interrupt (see `models.base.Interrupt`) that can also wake somebody who does not wait
+    on it but on something else, such as the output of a command."""
+
+    def __init__(self) -> None:
+        self._event = threading.Event()
+        self._lock = threading.Lock()
+        self._calls: list[Callable[[], None]] = []
+
+    def set(self) -> None:
+        """Interrupt. May be called from any thread, and more than once."""
+        with self._lock:
+            self._event.set()
+            calls, self._calls = self._calls, []
+            for call in calls:
+                call()
+
+    def is_set(self) -> bool:
+        """Whether it was interrupted."""
+        return self._event.is_set()
+
+    def wait(self, timeout: float | None = None) -> bool:
+        """Wait up to `timeout` seconds; True when it was interrupted."""
+        return self._event.wait(timeout)
+
+    @contextmanager
+    def watch(self, call: Callable[[], None]) -> Iterator[None]:
+        """Have `call` called when the interruption comes, at once if it has come.
+
+        Args:
+            call: must be quick, must not raise, and must not touch this object. It is called
+                at most once, by the thread that interrupts, and never after the block has ended.
+        """
+        with self._lock:
+            if self._event.is_set():
+                call()
+            else:
+                self._calls.append(call)
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._calls = [other for other in self._calls if other is not call]

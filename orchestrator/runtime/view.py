@@ -1,0 +1,67 @@
+"""A worker's view of the workspace: a consistent cut, held in its private copy."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from orchestrator.core.files import FIRST, NOWHERE, Version
+from orchestrator.runtime.copies import Change, PrivateCopy
+from orchestrator.runtime.scan import Entry
+
+Changes = Callable[[int], tuple[int, dict[str, Version]]]
+
+
+class View:
+    """What one worker sees: every file as of `cut`, and its own writes since.
+
+    Args:
+        copy: the worker's private copy.
+        initial: the files that were there at the start of the run.
+        changes: returns the newest cut and what has changed since another one.
+    """
+
+    def __init__(self, copy: PrivateCopy, initial: Mapping[str, Entry], changes: Changes) -> None:
+        self.copy = copy
+        self.cut = 0
+        self._initial, self._changes = initial, changes
+        self._versions: dict[str, Version] = {}
+
+    def sync(self) -> dict[str, Version]:
+        """Bring the private copy to the newest cut; only files that changed are touched.
+
+        Returns:
+            What has changed since the last sync, own writes included.
+        """
+        first = self.cut == 0
+        cut, changed = self._changes(max(self.cut, FIRST))
+        self._versions.update(changed)
+        wanted: list[Change] = [(path, version.digest) for path, version in changed.items()]
+        if first:
+            wanted += [
+                (path, entry.digest, entry.executable)
+                for path, entry in self._initial.items()
+                if path not in changed
+            ]
+        self.copy.sync(wanted)
+        self.cut = cut
+        return changed
+
+    def version(self, path: str) -> Version:
+        """The version that this view holds; `NOWHERE` when the file was never there."""
+        found = self._versions.get(path)
+        if found is None and path in self._initial:
+            return Version(FIRST, self._initial[path].digest)
+        return found or NOWHERE
+
+    def paths(self) -> list[str]:
+        """Files that exist in this view, sorted."""
+        known = dict.fromkeys((*self._initial, *self._versions))
+        return sorted(path for path in known if self.version(path).digest is not None)
+
+    def wrote(self, path: str, version: Version, data: bytes | None) -> None:
+        """Take in a write of this worker that was accepted."""
+        self._versions[path] = version
+        if data is None:
+            self.copy.delete(path)
+        else:
+            self.copy.write(path, data)

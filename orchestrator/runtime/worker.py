@@ -1,0 +1,215 @@
+"""A worker thread, and the loop of an agent: reason → write → test.
+
+A worker carries one lease at a time. It claims, does one attempt, and claims again until it is
+told to stop. When its lease ends (a time-out, a cancel, the end of the run) its requests are
+refused and it goes back to claim; nobody has to stop it.
+
+An agent is a worker with a model and a role. Success is never the model's word: `submit` runs
+the task's tests on a consistent cut of the workspace, and the coordinator accepts only that.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import asdict
+from threading import Event as Signal
+from threading import Thread
+from typing import Protocol
+
+from orchestrator.core.messages import (
+    Claim,
+    Granted,
+    Lease,
+    Refused,
+    Reply,
+    Request,
+    Spent,
+    Stop,
+)
+from orchestrator.errors import ModelError
+from orchestrator.models.base import Briefing, Exchange, Model, ToolResult, Turn
+from orchestrator.models.cost import dollars
+from orchestrator.runtime.blobs import BlobStore
+from orchestrator.runtime.context import Context, Work
+from orchestrator.runtime.tools import Toolbox
+
+IDLE_TURNS = 3
+"""Turns without a tool call after which an attempt is ended."""
+
+_ENDED = Refused("lease_ended", "the lease has ended", "claim again")
+
+
+class Desk(Protocol):
+    """The coordinator, as a worker sees it."""
+
+    def connect(self, name: str) -> Callable[[Request], Reply]:
+        """Return the function by which `name` asks and is answered."""
+        ...
+
+    def lost(self, name: str, why: str) -> None:
+        """Tell that the thread dies."""
+        ...
+
+
+class Worker:
+    """A thread that carries one lease at a time.
+
+    Args:
+        name: unique in the run.
+        desk: where it claims.
+        prepare: makes the context of an attempt from its lease.
+        work: does the attempt.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        desk: Desk,
+        prepare: Callable[[Lease, Callable[[Request], Reply], Signal], Context],
+        work: Work,
+    ) -> None:
+        self.name = name
+        self._desk, self._prepare, self._work = desk, prepare, work
+        self._ask = desk.connect(name)
+        self._token = 0
+        self._interrupt = Signal()
+        self._thread = Thread(target=self._run, name=name, daemon=True)
+
+    def start(self) -> None:
+        """Begin to claim."""
+        self._thread.start()
+
+    def join(self, timeout: float | None = None) -> None:
+        """Wait for the thread's end."""
+        if self._thread.ident is not None:
+            self._thread.join(timeout)
+
+    def is_alive(self) -> bool:
+        """Whether the thread still runs."""
+        return self._thread.is_alive()
+
+    def end_lease(self, token: int) -> None:
+        """Stop waiting on behalf of this lease; -1: of whichever lease there is."""
+        if token in (self._token, -1):
+            self._interrupt.set()
+
+    def _run(self) -> None:
+        try:
+            reply = self._ask(Claim(self.name))
+            while not isinstance(reply, Stop):
+                if isinstance(reply, Granted):
+                    reply = self._attempt(reply.lease)
+                else:
+                    reply = self._ask(Claim(self.name))
+        except BaseException as error:  # the coordinator ends the lease and replaces the thread
+            self._desk.lost(self.name, f"{type(error).__name__}: {error}")
+
+    def _attempt(self, lease: Lease) -> Reply:
+        self._token = lease.token
+        if self._interrupt.is_set():
+            self._interrupt.clear()
+        return self._work(self._prepare(lease, self._ask, self._interrupt))
+
+
+class AgentWork:
+    """Attempts done by a model.
+
+    Args:
+        model: what answers for the agent.
+        brief: writes the briefing of an attempt.
+        toolboxes: the tools of each role, by role name.
+        blobs: where transcripts are kept.
+    """
+
+    def __init__(
+        self,
+        model: Model,
+        brief: Callable[[Context], Briefing],
+        toolboxes: Mapping[str, Toolbox],
+        blobs: BlobStore,
+    ) -> None:
+        self._model, self._brief = model, brief
+        self._toolboxes, self._blobs = toolboxes, blobs
+
+    def __call__(self, context: Context) -> Reply:
+        """Do one attempt: ask the model, carry out its tool calls, tell it the results."""
+        briefing, history = self._brief(context), list[Exchange]()
+        while True:
+            number = len(history) + 1
+            if not context.report("reason", number, transcript=self._keep(history[-1:])):
+                return _ENDED
+            _tell_news(history, context)
+            try:
+                turn = self._model.next_turn(briefing, history, context.interrupt)
+            except ModelError as error:
+                return context.give_up("model_error", str(error))
+            tools = ", ".join(call.name for call in turn.calls)
+            if not context.report("write", number, self._spent(turn), detail=tools):
+                return _ENDED
+            exchange, ending = self._carry_out(context, turn)
+            history.append(exchange)
+            if ending is None and _idle(history):
+                ending = context.give_up("gave_up", "the model stopped using its tools")
+            if ending is not None:
+                return ending
+
+    def _carry_out(self, context: Context, turn: Turn) -> tuple[Exchange, Reply | None]:
+        """Carry out the calls of a turn, in order, until one of them ends the attempt."""
+        toolbox = self._toolboxes[context.task.role]
+        results = []
+        for call in turn.calls:
+            outcome = toolbox.use(context, call.name, call.input)
+            results.append(ToolResult(call.id, outcome.text, outcome.is_error))
+            if outcome.ending is not None:
+                return Exchange(turn, tuple(results)), outcome.ending
+        if turn.stop == "refusal":
+            return Exchange(turn), context.give_up("gave_up", f"the model refused: {turn.text}")
+        return Exchange(turn, tuple(results), _hint(turn)), None
+
+    def _spent(self, turn: Turn) -> Spent:
+        usage = turn.usage
+        return Spent(
+            usage.input,
+            usage.output,
+            usage.cache_read,
+            usage.cache_write,
+            dollars(self._model, usage),
+        )
+
+    def _keep(self, exchanges: list[Exchange]) -> str:
+        if not exchanges:
+            return ""
+        text = json.dumps(asdict(exchanges[0]), ensure_ascii=False, default=str)
+        return self._blobs.put(text.encode(errors="replace"))
+
+
+def _hint(turn: Turn) -> str:
+    if turn.stop == "max_tokens":
+        return (
+            "Your last turn was cut off because it was too long. Tool calls that were cut off "
+            "were not carried out. Do less in one turn, for example one file at a time."
+        )
+    if not turn.calls:
+        return (
+            "You did not use a tool. The task is done only when submit has been accepted: go on "
+            "with your tools, or use give_up with the reason."
+        )
+    return ""
+
+
+def _idle(history: list[Exchange]) -> bool:
+    last = history[-IDLE_TURNS:]
+    return len(last) == IDLE_TURNS and not any(exchange.turn.calls for exchange in last)
+
+
+def _tell_news(history: list[Exchange], context: Context) -> None:
+    """Append messages and changes of files that were read to what the model is told next."""
+    if not history:
+        return  # nothing has been said yet; it is told after the first turn
+    lines = [f"Message from {m.sender} ({m.kind}): {m.text}" for m in context.take_mail()]
+    lines += [f"{notice}. Read it again if it matters." for notice in context.take_notices()]
+    if lines:
+        last = history[-1]
+        notice = "\n".join([last.notice, *lines] if last.notice else lines)
+        history[-1] = Exchange(last.turn, last.results, notice)
