@@ -11,6 +11,7 @@
       StaleWrite                 an agent built on what has since changed
       LimitExceeded              a limit of the run was reached    exit 3
       ModelError                 the provider or the model's text; `retryable` says which
+      RunStopped                 the disk or the workspace failed under a run   exit 4
       LogError                   the event log cannot be read or written   exit 4
       InternalError              a bug of ours                     exit 4
 
@@ -147,6 +148,12 @@ class ModelError(OrchestratorError):
         super().__init__(what, where, why, fix)
         self.retryable = retryable
         self.retry_after = retry_after
+
+
+class RunStopped(OrchestratorError):
+    """The run cannot go on (disk full, workspace gone); once that is mended, it can be resumed."""
+
+    exit_code = 4
 
 
 class LogError(OrchestratorError):

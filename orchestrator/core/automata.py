@@ -17,6 +17,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 from functools import lru_cache
+from weakref import WeakValueDictionary
 
 from orchestrator.core.charset import ANY, CharSet, Label, meet, minus
 from orchestrator.core.glob import Braces, Mark, Tokens, parse
@@ -34,7 +35,7 @@ class _Segment(IntEnum):
     TEXT = 4
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, weakref_slot=True)
 class Automaton:
     """One glob, compiled; state 0 is the start.
 
@@ -57,11 +58,22 @@ class Automaton:
 def compiled(glob: str) -> Automaton:
     """Return the automaton of one entry, its leading ``!`` already taken off.
 
-    Its size is linear in the length of the glob, braces included.
+    Its size is linear in the length of the glob, braces included. As long as anyone holds the
+    automaton, the same one is returned.
 
     Raises:
         GlobError: the text is not a glob.
     """
+    automaton = _held.get(glob)
+    if automaton is None:
+        automaton = _held[glob] = _compile(glob)
+    return automaton
+
+
+_held: WeakValueDictionary[str, Automaton] = WeakValueDictionary()
+
+
+def _compile(glob: str) -> Automaton:
     tokens = (*parse(glob), Mark.SLASH)
     draft = _Draft()
     final, _ = draft.read(tokens, draft.state(), None)

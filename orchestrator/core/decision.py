@@ -170,7 +170,7 @@ class Decision:
 
     def reach_limit(self, limit: str, value: float) -> None:
         """A limit of the run bites: all leases end, nothing new starts."""
-        if self.state.limit:
+        if self.state.limit or self.state.status != "running":
             return
         self.emit(e.LimitReached(self.at, "", 0, limit, value))
         self.end_all("limit", f"the run reached its limit of {limit}")

@@ -65,7 +65,7 @@ class Reported:
     token: int
     phase: Phase
     turn: int
-    spent: Spent
+    spent: Spent = Spent()  # noqa: RUF009  (frozen)
     reads: Reads = ()
     transcript: str = ""
     detail: str = ""
@@ -133,7 +133,7 @@ class AttemptEnded:
     reason: str
     then: str
     counts: bool
-    spent: Spent = Spent()
+    spent: Spent = Spent()  # noqa: RUF009  (frozen)
 
 
 @dataclass(frozen=True, slots=True)
@@ -412,7 +412,7 @@ def decode(at: float, kind: str, task: str, attempt: int, body: str) -> Event:
         for name in values.keys() & _READ.keys():
             values[name] = _READ[name](values[name])
         return KINDS[kind](at, task, attempt, **values)
-    except (KeyError, TypeError, ValueError) as error:
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise LogError(
             f"event of kind {kind!r} cannot be read",
             where=f"task {task or '-'}, {at:.3f} s",

@@ -67,6 +67,8 @@ class FileMap:
 
     def clash(self, path: str) -> str:
         """Say why a file of this name cannot exist beside those that do; "" when it can."""
+        if self.current(path).digest is not None:
+            return ""  # it does; trees from case-sensitive systems may hold twins
         other = self._twins.get(twin_key(path), path)
         if other != path:
             return f"{other} exists, and some file systems cannot tell the two names apart"

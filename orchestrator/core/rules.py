@@ -21,7 +21,7 @@ class Rules:
 
     exclusive: bool = True
     validate_reads: bool = True
-    limits: Limits = Limits()
+    limits: Limits = Limits()  # noqa: RUF009  (frozen)
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,7 +26,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Literal
 
-from orchestrator.core.automata import compiled
+from orchestrator.core.automata import Automaton, compiled
 from orchestrator.core.glob import GlobError, escape, is_plain
 from orchestrator.core.matcher import Matcher, matcher
 from orchestrator.core.witnesses import apart, shortest
@@ -97,7 +97,16 @@ class Scope:
         GlobError: an entry is not a glob; all such entries are named.
     """
 
-    __slots__ = ("_antiterms", "_exact", "_globs", "_join", "_matcher", "_sides", "_terms")
+    __slots__ = (
+        "_antiterms",
+        "_automata",
+        "_exact",
+        "_globs",
+        "_join",
+        "_matcher",
+        "_sides",
+        "_terms",
+    )
 
     def __init__(self, globs: Iterable[str] = ()) -> None:
         if isinstance(globs, str):
@@ -109,7 +118,7 @@ class Scope:
         self._matcher: Matcher | None = None
         self._terms: tuple[Term, ...] | None = None
         self._antiterms: tuple[Term, ...] | None = None
-        _check(self._globs)
+        self._automata = _compiled(self._globs)  # held, so that they are never compiled again
 
     @property
     def globs(self) -> tuple[str, ...]:
@@ -218,12 +227,13 @@ class Scope:
 _Join = Literal["and", "or"]
 
 
-def _check(globs: tuple[str, ...]) -> None:
-    """Refuse entries that are no globs, all of them at once."""
+def _compiled(globs: tuple[str, ...]) -> tuple[Automaton, ...]:
+    """Compile all entries; refuse those that are no globs, all of them at once."""
+    automata: list[Automaton] = []
     mistakes: list[GlobError] = []
     for glob in globs:
         try:
-            compiled(glob.removeprefix("!"))
+            automata.append(compiled(glob.removeprefix("!")))
         except GlobError as mistake:
             mistakes.append(mistake)
     if len(mistakes) == 1:
@@ -233,6 +243,7 @@ def _check(globs: tuple[str, ...]) -> None:
             f"{len(mistakes)} entries are not globs",
             "\n".join(str(mistake) for mistake in mistakes),
         )
+    return tuple(automata)
 
 
 def _entries(globs: tuple[str, ...]) -> list[tuple[str, bool]]:

@@ -29,13 +29,14 @@ class TaskRecord:
 
     Attributes:
         order: place in the plan.
-        missing: dependencies that have not succeeded yet.
+        missing: dependencies that have not let it go yet.
         attempt: number of the latest attempt, 0 before the first.
         failures: attempts that count against the limit.
         token: token of the live lease; 0 when there is none.
         released: whether its dependents no longer wait for it.
         reason: why the last attempt ended, or why the task was skipped or cancelled.
         tokens: model tokens over all attempts.
+        ready_at: when it last became ready; waiting for files does not make it younger.
     """
 
     task: Task
@@ -48,6 +49,7 @@ class TaskRecord:
     released: bool = False
     reason: str = ""
     tokens: int = 0
+    ready_at: float = 0.0
 
 
 @dataclass(slots=True)
@@ -108,7 +110,7 @@ class State:
         self.tokens = 0
         self.usd: float | None = 0.0
         self._bounds: dict[tuple[object, ...], Bounds] = {}
-        self._enter(self.graph.task(name) for name in self.graph)
+        self._enter((self.graph.task(name) for name in self.graph), at=0.0)
 
     # --- questions ------------------------------------------------------------------------
 
@@ -146,20 +148,20 @@ class State:
         """Change the state by one event."""
         _APPLY[type(event)](self, event)
 
-    def _enter(self, tasks: Iterable[Task]) -> None:
+    def _enter(self, tasks: Iterable[Task], at: float) -> None:
         fresh = []
         for task in tasks:
-            missing = sum(1 for name in task.depends_on if not self._is_satisfied(name))
+            missing = sum(1 for name in self.graph.dependencies(task.id) if self._holds_up(name))
             record = TaskRecord(task, len(self.records), missing)
             self.records[task.id] = record
             self.counts[record.state] += 1
             fresh.append(record)
         for record in fresh:
             if record.missing == 0:
-                self._release(record, at=0.0)
+                self._release(record, at)
 
-    def _is_satisfied(self, name: str) -> bool:
-        return name in self.records and self.satisfied(name)
+    def _holds_up(self, name: str) -> bool:
+        return name not in self.records or not self.records[name].released
 
     def _move(self, record: TaskRecord, move: Move) -> None:
         self.counts[record.state] -= 1
@@ -174,13 +176,14 @@ class State:
             self._queue(record, at)
 
     def _queue(self, record: TaskRecord, at: float) -> None:
-        task = record.task
+        task, record.ready_at = record.task, at
         self.ready.push(task.id, self.graph.rank(task.id), task.priority, record.order, at)
 
-    def _free(self, task: str, at: float) -> None:
+    def _free(self, task: str) -> None:
         """Let go of a task's files and wake whoever waited for them."""
         for woken in self.claims.end(task):
-            self._queue(self.records[woken], at)
+            record = self.records[woken]
+            self._queue(record, record.ready_at)
 
     def _satisfy(self, record: TaskRecord, at: float) -> None:
         if record.released:
@@ -201,8 +204,9 @@ class State:
         bounds = self.bounds(record.task)
         if self.rules.exclusive:
             self.claims.hold(event.task, bounds)
+        before = record.reason if event.attempt > 1 else ""  # not why it was skipped once
         lease = Lease(
-            event.task, event.attempt, event.token, event.worker, self.files.cut, record.reason
+            event.task, event.attempt, event.token, event.worker, self.files.cut, before
         )
         self.live[event.token] = LiveAttempt(
             lease, bounds, event.at, event.at + self.rules.limits.lease
@@ -274,7 +278,7 @@ class State:
         self._move(record, Move.ACCEPT)
         record.token, record.reason = 0, ""
         self._close(event.token)
-        self._free(event.task, event.at)
+        self._free(event.task)
         self._satisfy(record, event.at)
 
     def _attempt_ended(self, event: e.AttemptEnded) -> None:
@@ -285,7 +289,7 @@ class State:
         record.failures += event.counts
         self._spend(event.task, event.spent)
         self._close(event.token)
-        self._free(event.task, event.at)
+        self._free(event.task)
         if event.then == "ready":
             self._queue(record, event.at)
         elif self.satisfied(event.task):
@@ -307,7 +311,7 @@ class State:
         self._move(record, Move.CANCEL)
         record.reason = event.why
         self.ready.remove(event.task)
-        self._free(event.task, event.at)
+        self._free(event.task)
 
     def _approved(self, event: e.Approved) -> None:
         record = self.records[event.task]
@@ -328,7 +332,7 @@ class State:
         self.graph.add(event.tasks, dict.fromkeys(event.before, new))
         for name in event.before:
             self.records[name].missing += len(new)
-        self._enter(event.tasks)
+        self._enter(event.tasks, event.at)
 
     def _widened(self, event: e.Widened) -> None:
         attempt = self._touch(event.token, event.at)

@@ -16,7 +16,7 @@ class Task:
     before the role's bounds are applied.
 
     Attributes:
-        id: unique name; letters, digits, ``_``, ``-``, ``.``, ``/``.
+        id: unique name; letters, digits, ``_``, ``-``, ``.``.
         title: one line for people.
         instructions: what the agent is told to do.
         role: name of the role that does it; may be empty when a task function does the work.

@@ -47,8 +47,8 @@ def shortest(inside: tuple[str, ...], outside: tuple[str, ...] = ()) -> str | No
 
 def _common(automata: Sequence[Automaton]) -> str | None:
     """Return a shortest path that all automata match, or None."""
-    if len(automata) == 2:
-        return _common_to_two(automata[0], automata[1])
+    if len(automata) <= 2:
+        return _common_to_two(automata[0], automata[-1])
     return _escaping(automata, matcher(()))
 
 

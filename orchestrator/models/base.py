@@ -73,6 +73,8 @@ class Turn:
         usage: model tokens of this turn.
         stop: why the model stopped.
         model: the model that answered, as the provider names it.
+        blocks: the turn in the provider's own form, given back to it verbatim with the next
+            request (a model that thinks wants its thoughts back); empty: made from the above.
     """
 
     text: str = ""
@@ -80,6 +82,7 @@ class Turn:
     usage: Usage = field(default_factory=Usage)
     stop: StopReason = "end_turn"
     model: str = ""
+    blocks: tuple[Mapping[str, Any], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

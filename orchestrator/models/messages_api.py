@@ -93,6 +93,8 @@ def _say(messages: list[Message], role: str, blocks: list[dict[str, Any]]) -> No
 
 
 def _assistant_blocks(turn: Turn) -> list[dict[str, Any]]:
+    if turn.blocks:
+        return [_plain(block) for block in turn.blocks]
     blocks = [_text(turn.text)] if turn.text.strip() else []
     blocks += [
         {"type": "tool_use", "id": call.id, "name": call.name, "input": _plain(call.input)}
@@ -135,12 +137,29 @@ def _plain(value: Any) -> Any:
 
 @dataclass(slots=True)
 class _Block:
-    """One content block under construction; `text` of a tool call is its arguments as JSON."""
+    """One content block under construction; `text` of a tool call is its arguments as JSON.
+
+    `seal` is what a provider puts on a thought so that it knows it again.
+    """
 
     kind: str
     text: str = ""
     id: str = ""
     name: str = ""
+    seal: str = ""
+
+    def wire(self) -> dict[str, Any] | None:
+        """Return the block as it is given back; None if it is nothing to give back."""
+        if self.kind == "thinking":
+            return {"type": "thinking", "thinking": self.text, "signature": self.seal}
+        if self.kind == "redacted_thinking":
+            return {"type": "redacted_thinking", "data": self.seal}
+        if self.kind == "text" and self.text.strip():
+            return _text(self.text)
+        arguments = _arguments(self.text) if self.kind == "tool_use" else None
+        if arguments is None:
+            return None
+        return {"type": "tool_use", "id": self.id, "name": self.name, "input": arguments}
 
 
 @dataclass(slots=True)
@@ -202,7 +221,17 @@ class Reply:
             stop = "tool_use"
         elif stop == "tool_use" and not calls:
             raise _broken("the model announced tool calls and made none")
-        return Turn(text, calls, self.usage, stop, self.model)
+        return Turn(text, calls, self.usage, stop, self.model, self._thoughtful(calls))
+
+    def _thoughtful(self, calls: tuple[ToolCall, ...]) -> tuple[dict[str, Any], ...]:
+        """Return all blocks in the provider's form if there are thoughts among them."""
+        if not any(block.kind.endswith("thinking") for block in self.blocks.values()):
+            return ()
+        kept = {call.id for call in calls}
+        wires = [block.wire() for block in self._ordered()]
+        return tuple(
+            wire for wire in wires if wire and (wire["type"] != "tool_use" or wire["id"] in kept)
+        )
 
     def _feed(self, event: Any) -> None:
         if event.type == "message_start":
@@ -214,6 +243,10 @@ class Reply:
                 self.blocks[event.index].text += event.delta.text
             elif event.delta.type == "input_json_delta":
                 self.blocks[event.index].text += event.delta.partial_json
+            elif event.delta.type == "thinking_delta":
+                self.blocks[event.index].text += event.delta.thinking
+            elif event.delta.type == "signature_delta":
+                self.blocks[event.index].seal += event.delta.signature
         elif event.type == "message_delta":
             self._finish(event.delta)
             self.usage = _merged(self.usage, event.usage)
@@ -278,6 +311,10 @@ def _block(content: Any) -> _Block:
         return _Block("tool_use", id=content.id, name=content.name)
     if content.type == "text":
         return _Block("text", content.text or "")
+    if content.type == "thinking":
+        return _Block("thinking", content.thinking or "", seal=content.signature or "")
+    if content.type == "redacted_thinking":
+        return _Block("redacted_thinking", seal=content.data)
     return _Block(content.type)
 
 

@@ -13,6 +13,8 @@ from orchestrator.models.cost import FREE, Price
 from orchestrator.models.options import Options
 from orchestrator.models.scripted_file import Line, read_script
 
+__all__ = ["ANY_TASK", "Line", "Script", "ScriptedModel"]
+
 ANY_TASK = "*"
 
 

@@ -148,6 +148,9 @@ class AttemptFiles:
         Returns:
             What was accepted; or the refusal, its text written for the model.
         """
+        obstacle = self.view.copy.obstacle(path)
+        if obstacle:
+            return Refused("invalid", obstacle, "choose another path")
         known = self._known.get(path)
         base = base or (known.version if known else self.view.version(path))
         merged_with: dict[str, None] = {}
@@ -198,9 +201,8 @@ class AttemptFiles:
         if not self._by_region or data is None or before is None or now is None:
             return None
         known = self._known.get(file.path)
-        # A whole-file read is how an agent finds its place; the lines that it edits are what
-        # its change depends on. A read of certain lines says that those matter.
-        if known and not self._lines_hold(known, now, file.path):
+        read = self._text(file.path, known.version) if known else None
+        if known and read and touched(read, now, self._lines_that_matter(known, file.path)):
             return None
         try:
             merged = merge(before, data.decode(), now)
@@ -208,10 +210,15 @@ class AttemptFiles:
             return None
         return None if isinstance(merged, Clash) else merged.encode()
 
-    def _lines_hold(self, known: Known, now: str, path: str) -> bool:
-        lines = [region for region in known.regions if region != WHOLE]
-        before = self._text(path, known.version) if lines else None
-        return before is None or not touched(before, now, lines)
+    def _lines_that_matter(self, known: Known, path: str) -> list[Region]:
+        """Return the lines whose change would make the attempt's work stale.
+
+        A read of certain lines says that those matter, and a whole-file read says that all do;
+        except of a file that the attempt edits itself: there a whole-file read is how an agent
+        finds its place, and what matters is the lines that it edits, which `merge` looks at.
+        """
+        own = self.bounds.may_write(path)
+        return [region for region in known.regions if not (own and region == WHOLE)]
 
     def revalidate(self, stale: tuple[StaleFile, ...]) -> bool:
         """Whether what the attempt has read of these files still reads the same."""
@@ -227,7 +234,7 @@ class AttemptFiles:
         if before is None or now is None:
             unchanged = known.version.digest == file.current.digest
         elif self._by_region:
-            unchanged = not touched(before, now, known.regions)
+            unchanged = not touched(before, now, self._lines_that_matter(known, file.path))
         else:
             unchanged = before == now
         if unchanged:

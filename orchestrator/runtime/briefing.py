@@ -93,8 +93,9 @@ def _opening(goal: str, context: Context, own: tuple[str, ...]) -> str:
     )
     if context.lease.before:
         text += (
-            f"\n# This is attempt {context.attempt}\nThe attempt before ended: "
-            f"{context.lease.before[:4000]}\nIts changes were taken back. Do not repeat what failed."
+            f"\n# This is attempt {context.attempt}\n"
+            f"The attempt before ended: {context.lease.before[:4000]}\n"
+            "Its changes were taken back. Do not repeat what failed."
         )
     return text
 

@@ -6,7 +6,6 @@ import shlex
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from threading import Event as Signal
 
 from orchestrator.core.claims import Bounds
 from orchestrator.core.messages import (
@@ -34,6 +33,7 @@ from orchestrator.errors import ScopeViolation, StaleWrite, WorkspaceError
 from orchestrator.runtime.attemptfiles import AttemptFiles
 from orchestrator.runtime.blobs import BlobStore
 from orchestrator.runtime.commands import CommandResult, Commands
+from orchestrator.runtime.interruption import Interruption
 from orchestrator.runtime.view import View
 from orchestrator.runtime.workspace import SharedTree
 
@@ -90,7 +90,7 @@ class Context:
         task: Task,
         lease: Lease,
         ask: Callable[[Request], Reply],
-        interrupt: Signal,
+        interrupt: Interruption,
         site: Site | None = None,
         bounds: Bounds | None = None,
     ) -> None:

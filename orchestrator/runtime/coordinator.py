@@ -46,7 +46,7 @@ from orchestrator.core.messages import (
 )
 from orchestrator.core.states import TaskState
 from orchestrator.core.task import Task
-from orchestrator.errors import InternalError, OrchestratorError
+from orchestrator.errors import InternalError, OrchestratorError, RunStopped, WorkspaceError
 from orchestrator.runtime.clock import Clock, SystemClock
 from orchestrator.runtime.eventlog import EventLog
 
@@ -56,12 +56,23 @@ BATCH = 256
 Listener = Callable[[Sequence[Event]], None]
 
 
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What stands in the place of a version: somebody outside has put it there.
+
+    Attributes:
+        digest: its content, which was kept; None: nothing that can be read as a file.
+    """
+
+    digest: str | None
+
+
 class Files(Protocol):
     """Where the coordinator makes the directory that users see follow the file map."""
 
-    def materialise(self, path: str, digest: str | None, expected: str | None) -> str | None:
-        """Put a version in place; return the digest found there when it is not `expected`,
-        after keeping what was found, and None when done."""
+    def materialise(self, path: str, digest: str | None, expected: str | None) -> Found | None:
+        """Put a version in place; None when done. If what is there is not `expected`, keep it
+        and return it instead."""
         ...
 
     def without(self, history: Sequence[Version], token: int) -> str | None:
@@ -258,6 +269,8 @@ class Coordinator:
                 member.start()
             while (batch := self._receive()) is not None:
                 self._step(batch)
+        except WorkspaceError as error:
+            self.error = RunStopped(error.what, error.where, error.why, error.fix)
         except OrchestratorError as error:
             self.error = error
         except Exception as error:
@@ -340,7 +353,7 @@ class Coordinator:
         elif isinstance(effect, Materialise):
             found = self._files.materialise(effect.path, effect.digest, effect.expected)
             if found is not None:
-                self.post(Observe(effect.path, found))
+                self.post(Observe(effect.path, found.digest))
         elif isinstance(effect, Unmerge):
             self._unmerge(effect)
 

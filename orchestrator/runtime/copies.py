@@ -135,6 +135,15 @@ class PrivateCopy:
         self._strangers.pop(path, None)
         remove_empty(self.root, folders, lambda _: True)
 
+    def obstacle(self, path: str) -> str:
+        """Say why a file cannot be a version; "" when it can."""
+        parts = path.split("/")
+        for end in range(1, len(parts) + 1):
+            above = "/".join(parts[:end])
+            if above in self._links:
+                return f"{above} is a link to something that all agents share; it is not versioned"
+        return ""
+
     def digest(self, path: str) -> str | None:
         """Return the version that the copy holds of a file, whatever commands did to it since."""
         held = self._held.get(path)

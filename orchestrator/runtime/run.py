@@ -11,7 +11,6 @@ from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from threading import Event as Signal
 from typing import Any
 
 from orchestrator.core.decision import listed
@@ -45,6 +44,7 @@ from orchestrator.runtime.header import (
     save_manifest,
     unpack,
 )
+from orchestrator.runtime.interruption import Interruption
 from orchestrator.runtime.modes import find_mode
 from orchestrator.runtime.rundir import STATE, RunDir, new_run_id
 from orchestrator.runtime.sharedfiles import SharedFiles, reconcile
@@ -250,6 +250,7 @@ def start(
     name = new_run_id()
     folder = RunDir.create(Path(run_dir or plan.base / STATE / "runs" / name))
     with ExitStack() as stack:
+        stack.callback(actor.close)
         blobs = BlobStore(folder.blobs, durable=durability == "full")
         tree = _open_tree(plan, workspace, blobs, name, stack)
         entries = tree.scan() if tree else {}
@@ -347,6 +348,7 @@ def start_again(
         entries = load_manifest(header.manifest, blobs) if header.manifest else {}
         roles = _roles_of(header.tasks, Path(header.roles) if header.roles else None)
         actor = _Actor.again(header, model, work)
+        stack.callback(actor.close)
         machine = _machine(header, roles, entries)
         at = 0.0
         for row in log.read():
@@ -376,6 +378,12 @@ class _Actor:
     name: str
     model: Model | None = None
     function: Callable[[Context], object] | None = None
+    made: bool = False
+
+    def close(self) -> None:
+        """Close a model that was made here; one that was given belongs to whoever gave it."""
+        if self.model is not None and self.made:
+            self.model.close()
 
     @classmethod
     def choose(
@@ -391,7 +399,8 @@ class _Actor:
             if not (model or plan.model):
                 raise _no_model("--model, or `model` in the plan")
             base = Path.cwd() if model else plan.base
-            model = create_model(model or plan.model, options, base)
+            made = create_model(model or plan.model, options, base)
+            return cls(made.name, made, made=True)
         return cls(model.name, model)
 
     @classmethod
@@ -402,8 +411,10 @@ class _Actor:
             return cls("", function=work)
         if model is None and not header.model:
             raise _no_model("resume", "this run was started with a task function: give `work`")
-        made = model or create_model(header.model, header.options, Path(header.base))
-        return cls(made.name, made)
+        if model is not None:
+            return cls(model.name, model)
+        made = create_model(header.model, header.options, Path(header.base))
+        return cls(made.name, made, made=True)
 
 
 def _no_model(where: str, fix: str = "") -> UsageError:
@@ -506,12 +517,12 @@ class _Assembly:
 
     def _preparer(
         self, worker: str, coordinator: Coordinator, commands: Commands
-    ) -> Callable[[Lease, Ask, Signal], Context]:
+    ) -> Callable[[Lease, Ask, Interruption], Context]:
         """Return what makes the contexts of one worker, its private copy when first needed."""
         tasks = {task.id: task for task in self.header.tasks} if self.tree is None else {}
         sites: list[Site] = []
 
-        def prepare(lease: Lease, ask: Ask, interrupt: Signal) -> Context:
+        def prepare(lease: Lease, ask: Ask, interrupt: Interruption) -> Context:
             if lease.task in tasks:
                 return Context(tasks[lease.task], lease, ask, interrupt)
             task, bounds = coordinator.assignment(lease.task)

@@ -66,6 +66,9 @@ class RunDir:
             _ignore_all(run.path)
             run.blobs.mkdir()
             run.copies.mkdir()
+            # Linters and search tools heed the ignore files of all folders above. In a private
+            # copy they would find nothing and report success; `.ignore` overrules `.gitignore`.
+            (run.copies / ".ignore").write_text("!*\n", encoding="utf-8")
         except OSError as error:
             raise _unwritable(run.path, error) from error
         return run

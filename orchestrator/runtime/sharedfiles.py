@@ -9,7 +9,8 @@ from orchestrator.core.machine import Machine
 from orchestrator.core.messages import Observe
 from orchestrator.core.regions import Clash, merge
 from orchestrator.runtime.blobs import BlobStore
-from orchestrator.runtime.workspace import SharedTree
+from orchestrator.runtime.coordinator import Found
+from orchestrator.runtime.workspace import ObstructedError, SharedTree
 
 
 class SharedFiles:
@@ -23,9 +24,13 @@ class SharedFiles:
     def __init__(self, tree: SharedTree, blobs: BlobStore) -> None:
         self._tree, self._blobs = tree, blobs
 
-    def materialise(self, path: str, digest: str | None, expected: str | None) -> str | None:
-        """Put a version in place; return the digest of what somebody else has put there."""
-        return self._tree.materialise(path, digest, expected)
+    def materialise(self, path: str, digest: str | None, expected: str | None) -> Found | None:
+        """Put a version in place; return what somebody else has put there, if so."""
+        try:
+            strange = self._tree.materialise(path, digest, expected)
+        except ObstructedError:
+            return Found(None)  # a link or a folder stands there: for readers, the file is gone
+        return None if strange is None else Found(strange)
 
     def without(self, history: Sequence[Version], token: int) -> str | None:
         """Return the digest of a file's content without what one lease wrote.

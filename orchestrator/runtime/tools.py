@@ -53,7 +53,7 @@ class Outcome:
     ending: Reply | None = None
 
 
-class Refusal(Exception):
+class ToolRefusedError(Exception):
     """A tool says no; the text is for the model."""
 
 
@@ -88,7 +88,7 @@ class Toolbox:
             return Outcome(f"Refused: the arguments of {name} are not right.\n{lines}", True)
         try:
             return _TOOLS[name](self, context, **given)
-        except Refusal as refusal:
+        except ToolRefusedError as refusal:
             return Outcome(f"Refused: {refusal}", True)
 
     # --- reading --------------------------------------------------------------------------------
@@ -103,7 +103,7 @@ class Toolbox:
         try:
             wanted = Scope((glob,))
         except GlobError as error:
-            raise Refusal(f"{error}. {error.fix}") from None
+            raise ToolRefusedError(f"{error}. {error.fix}") from None
         return [
             path
             for path in context.files.view.paths()
@@ -118,10 +118,10 @@ class Toolbox:
         lines = split(_text(context, path))
         last = min(end_line or len(lines), len(lines))
         if start_line > max(len(lines), 1) or (end_line and end_line < start_line):
-            raise Refusal(f"{path} has {len(lines)} lines")
+            raise ToolRefusedError(f"{path} has {len(lines)} lines")
         text = "".join(lines[start_line - 1 : last])
         if len(text) > READ_LIMIT:
-            raise Refusal(
+            raise ToolRefusedError(
                 f"lines {start_line} to {last} of {path} are {len(text)} characters, more than "
                 f"one call returns ({READ_LIMIT}). Read it in parts with start_line and end_line"
             )
@@ -136,7 +136,7 @@ class Toolbox:
         try:
             compiled = regex.compile(pattern)
         except regex.error as error:
-            raise Refusal(f"the pattern is not a regular expression: {error}") from None
+            raise ToolRefusedError(f"the pattern is not a regular expression: {error}") from None
         found: list[str] = []
         for path in self._readable(context, glob):
             data = context.files.view.copy.read(path)
@@ -153,7 +153,9 @@ class Toolbox:
         files = context.files
         _need_write(context, path)
         if files.view.version(path).digest is not None and not files.has_read(path):
-            raise Refusal(f"{path} exists and you have not read it. Read it first, then write it")
+            raise ToolRefusedError(
+                f"{path} exists and you have not read it. Read it first, then write it"
+            )
         return _written(path, files.write(path, _encoded(content)))
 
     def _edit_file(self, context: Context, path: str, old: str, new: str, **more: bool) -> Outcome:
@@ -162,12 +164,12 @@ class Toolbox:
         text = _text(context, path)
         count = text.count(old)
         if count == 0:
-            raise Refusal(
+            raise ToolRefusedError(
                 f"the text in `old` does not occur in {path}. Read the file and copy the text "
                 "exactly, white space included"
             )
         if count > 1 and not more.get("all"):
-            raise Refusal(
+            raise ToolRefusedError(
                 f"the text in `old` occurs {count} times in {path}. Add lines around it until it "
                 "is the only one, or set `all` to true to replace every one"
             )
@@ -192,7 +194,7 @@ class Toolbox:
         try:
             words = shlex.split(command)
         except ValueError as error:
-            raise Refusal(f"the command cannot be split into words: {error}") from None
+            raise ToolRefusedError(f"the command cannot be split into words: {error}") from None
         result = context.run(words)
         how = "took too long and was ended" if result.timed_out else f"exit code {result.exit_code}"
         return Outcome(f"{how}\n{result.output}", result.exit_code != 0)
@@ -269,7 +271,7 @@ def _canonical(path: str) -> str:
     try:
         return canonical(path)
     except PathError as error:
-        raise Refusal(f"{error}. {error.fix}") from None
+        raise ToolRefusedError(f"{error}. {error.fix}") from None
 
 
 def _may_read(context: Context, path: str) -> bool:
@@ -280,35 +282,37 @@ def _may_read(context: Context, path: str) -> bool:
 def _need_read(context: Context, path: str) -> None:
     if not _may_read(context, path):
         may = listed(context.files.bounds.reads.globs)
-        raise Refusal(f"{path} is outside the files that you may read ({may})")
+        raise ToolRefusedError(f"{path} is outside the files that you may read ({may})")
 
 
 def _need_write(context: Context, path: str) -> None:
     bounds = context.files.bounds
     if not bounds.may_write(path):
         may = listed((*bounds.writes.globs, *bounds.shares.globs))
-        raise Refusal(f"{path} is outside the files that you may write ({may})")
+        raise ToolRefusedError(f"{path} is outside the files that you may write ({may})")
 
 
 def _text(context: Context, path: str) -> str:
     if context.files.view.version(path).digest is None:
-        raise Refusal(f"{path} does not exist. list_files shows what does")
+        raise ToolRefusedError(f"{path} does not exist. list_files shows what does")
     data = context.files.view.copy.read(path) or b""
     try:
         return data.decode()
     except UnicodeDecodeError:
-        raise Refusal(f"{path} is not text ({len(data)} bytes)") from None
+        raise ToolRefusedError(f"{path} is not text ({len(data)} bytes)") from None
 
 
 def _encoded(content: str) -> bytes:
     try:
         data = content.encode()
     except UnicodeEncodeError:
-        raise Refusal(
+        raise ToolRefusedError(
             "the content has characters that cannot be stored (lone surrogates)"
         ) from None
     if len(data) > WRITE_LIMIT:
-        raise Refusal(f"the content has {len(data)} bytes; {WRITE_LIMIT} are allowed in one write")
+        raise ToolRefusedError(
+            f"the content has {len(data)} bytes; {WRITE_LIMIT} are allowed in one write"
+        )
     return data
 
 
@@ -336,7 +340,7 @@ def _matching_lines(pattern: regex.Pattern[str], path: str, text: str) -> list[s
             if pattern.search(line, timeout=SEARCH_SECONDS, concurrent=True):
                 found.append(f"{path}:{number}:{line[:300]}")
     except TimeoutError:
-        raise Refusal(f"the pattern takes too long on {path}; use a simpler one") from None
+        raise ToolRefusedError(f"the pattern takes too long on {path}; use a simpler one") from None
     return found
 
 

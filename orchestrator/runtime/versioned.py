@@ -80,7 +80,12 @@ def governed_by_git(root: Path) -> bool:
     """
     if not any((folder / ".git").exists() for folder in (root, *root.parents)):
         return False
-    inside = run_git(root, "rev-parse", "--is-inside-work-tree", "--show-prefix", codes=(0, 128))
+    try:
+        inside = run_git(root, "rev-parse", "--is-inside-work-tree", "--show-prefix")
+    except WorkspaceError as error:
+        if "not a git repository" in error.why:  # something else is named .git
+            return False
+        raise
     answer, _, prefix = inside.partition("\n")
     if answer != "true":
         return False

@@ -13,7 +13,6 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
-from threading import Event as Signal
 from threading import Thread
 from typing import Protocol
 
@@ -32,6 +31,7 @@ from orchestrator.models.base import Briefing, Exchange, Model, ToolResult, Turn
 from orchestrator.models.cost import dollars
 from orchestrator.runtime.blobs import BlobStore
 from orchestrator.runtime.context import Context, Work
+from orchestrator.runtime.interruption import Interruption
 from orchestrator.runtime.tools import Toolbox
 
 IDLE_TURNS = 3
@@ -66,14 +66,13 @@ class Worker:
         self,
         name: str,
         desk: Desk,
-        prepare: Callable[[Lease, Callable[[Request], Reply], Signal], Context],
+        prepare: Callable[[Lease, Callable[[Request], Reply], Interruption], Context],
         work: Work,
     ) -> None:
         self.name = name
         self._desk, self._prepare, self._work = desk, prepare, work
         self._ask = desk.connect(name)
-        self._token = 0
-        self._interrupt = Signal()
+        self._current = (0, Interruption())  # token and interrupt, replaced together
         self._thread = Thread(target=self._run, name=name, daemon=True)
 
     def start(self) -> None:
@@ -91,8 +90,9 @@ class Worker:
 
     def end_lease(self, token: int) -> None:
         """Stop waiting on behalf of this lease; -1: of whichever lease there is."""
-        if token in (self._token, -1):
-            self._interrupt.set()
+        current, interrupt = self._current
+        if token in (current, -1):
+            interrupt.set()
 
     def _run(self) -> None:
         try:
@@ -106,10 +106,9 @@ class Worker:
             self._desk.lost(self.name, f"{type(error).__name__}: {error}")
 
     def _attempt(self, lease: Lease) -> Reply:
-        self._token = lease.token
-        if self._interrupt.is_set():
-            self._interrupt.clear()
-        return self._work(self._prepare(lease, self._ask, self._interrupt))
+        interrupt = Interruption()
+        self._current = (lease.token, interrupt)
+        return self._work(self._prepare(lease, self._ask, interrupt))
 
 
 class AgentWork:

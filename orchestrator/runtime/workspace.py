@@ -42,6 +42,10 @@ __all__ = ["Entry", "SharedTree", "copy_fresh", "dirty_files"]
 _drafts = count()
 
 
+class ObstructedError(WorkspaceError):
+    """A link, a folder or a special file stands where a file is to be written."""
+
+
 @dataclass(frozen=True, slots=True)
 class _Version:
     """What a file is to hold, and what it should hold now."""
@@ -164,7 +168,8 @@ class SharedTree:
             nothing was changed, and that content is a blob now.
 
         Raises:
-            WorkspaceError: a link, a folder or a special file stands there; or the disk refuses.
+            ObstructedError: a link, a folder or a special file stands there.
+            WorkspaceError: the disk refuses.
         """
         folders = split(path)[0]
         version = None
@@ -180,7 +185,7 @@ class SharedTree:
                     return self._delete(folder, path, expected)
                 return self._replace(folder, path, version)
         except NotRegularError as error:
-            raise WorkspaceError(
+            raise ObstructedError(
                 f"{path} is not a regular file",
                 str(self.root),
                 "symbolic links are never written through, folders and devices never replaced",

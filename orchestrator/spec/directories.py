@@ -87,8 +87,8 @@ def check_tests(these: TaskList, workspace: Path | None) -> list[Finding]:
     """Find test files that are no workspace paths (error), or that nobody makes (warning)."""
     found = []
     root = workspace if workspace is not None and _kind(workspace) == "directory" else None
-    made = _made(these)
     exists: dict[str, bool] = {}
+    made = _Made(these)
     for position, task in these.whole():
         for entry, test in enumerate(task.tests):
             place = these.places.task(position, "tests", entry)
@@ -100,9 +100,7 @@ def check_tests(these: TaskList, workspace: Path | None) -> list[Finding]:
             if root is None:
                 continue
             if path not in exists:
-                exists[path] = _kind(root / path) is not None or bool(
-                    made.overlapping(Scope((escape(path),)))
-                )
+                exists[path] = _kind(root / path) is not None or made(path)
             if not exists[path]:
                 found.append(
                     Finding(
@@ -117,13 +115,21 @@ def check_tests(these: TaskList, workspace: Path | None) -> list[Finding]:
     return found
 
 
-def _made(these: TaskList) -> ScopeIndex:
-    """Return an index of all that the tasks may write."""
-    index = ScopeIndex()
-    for number, globs in enumerate({g for t in these.tasks for g in (t.writes, t.shares) if g}):
-        if (scope := scope_of(globs)) is not None:
-            index.add(str(number), scope)
-    return index
+class _Made:
+    """Says whether some task may write a path; built when it is first asked."""
+
+    def __init__(self, these: TaskList) -> None:
+        self._these = these
+        self._index: ScopeIndex | None = None
+
+    def __call__(self, path: str) -> bool:
+        if self._index is None:
+            self._index = ScopeIndex()
+            scopes = {globs for task in self._these.tasks for globs in (task.writes, task.shares)}
+            for number, globs in enumerate(sorted(scopes)):
+                if (scope := scope_of(globs)) is not None:
+                    self._index.add(str(number), scope)
+        return bool(self._index.overlapping(Scope((escape(path),))))
 
 
 def _kind(path: Path) -> str | None:

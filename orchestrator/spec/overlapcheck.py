@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from orchestrator.core.scopeindex import ScopeIndex
+from orchestrator.core.task import Task
 from orchestrator.spec.findings import Finding
 from orchestrator.spec.plancheck import TaskList
 from orchestrator.spec.scopecheck import scope_of
@@ -37,10 +38,10 @@ def check_overlaps(
     if mode not in _CONSEQUENCE:  # solo: never two at once
         return []
     pairs, total = _overlapping_pairs(these, waits_for, order)
-    found = []
-    for first, second in pairs:
-        later, earlier = sorted((first, second), key=these.index.__getitem__, reverse=True)
-        found.append(_overlap(these, earlier, later, mode))
+    rows = sorted(sorted((these.index[one], these.index[two]))[::-1] for one, two in pairs)
+    found = [
+        _overlap(these, these.tasks[earlier], these.tasks[later], mode) for later, earlier in rows
+    ]
     if total > len(found):
         found.append(
             Finding(
@@ -55,8 +56,7 @@ def check_overlaps(
     return found
 
 
-def _overlap(these: TaskList, earlier: str, later: str, mode: str) -> Finding:
-    one, two = these.tasks[these.index[earlier]], these.tasks[these.index[later]]
+def _overlap(these: TaskList, one: Task, two: Task, mode: str) -> Finding:
     kinds = (
         ("writes", two.writes, one.writes, "`{0}` and `{1}` both write `{2}`"),
         ("shares", two.shares, one.writes, "`{0}` shares `{2}`, which `{1}` holds for itself"),
@@ -68,13 +68,13 @@ def _overlap(these: TaskList, earlier: str, later: str, mode: str) -> Finding:
         if (witness := _witness(mine, theirs)) is not None
     )
     return Finding(
-        text.format(later, earlier, witness),
-        these.places.task(these.index[later], key),
+        text.format(two.id, one.id, witness),
+        these.places.task(these.index[two.id], key),
         f"neither waits for the other; {_CONSEQUENCE[mode]}",
         "let one task alone write it, list it under `shares` in both, or add "
-        f"`depends_on: [{earlier}]` to `{later}`",
+        f"`depends_on: [{one.id}]` to `{two.id}`",
         "overlap",
-        (earlier, later),
+        (one.id, two.id),
         "warning",
         witness,
     )

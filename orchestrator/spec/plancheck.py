@@ -16,6 +16,10 @@ MAX_HINTS = 50
 """Unknown ids for which the nearest known one is looked up; each costs a pass over all ids."""
 
 
+MAX_SHOWN = 20
+"""Ids of a circle that a sentence names; a longer one is shortened in the middle."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TaskList:
     """Tasks to be checked together.
@@ -126,10 +130,8 @@ def check_cycles(these: TaskList, waits_for: Mapping[str, Sequence[str]]) -> lis
         if len(knot) > 1:
             start = min(knot, key=these.index.__getitem__)
             inside = graph.subgraph(knot)
-            paths = nx.single_target_shortest_path(inside, start)
-            ways = paths.items() if isinstance(paths, dict) else paths
-            back = dict(ways)
-            first = min(graph.successors(start), key=lambda name: len(back.get(name, knot)))
+            back = dict(nx.single_target_shortest_path(inside, start))
+            first = min(inside.successors(start), key=lambda name: len(back[name]))
             found.append(_cycle(these, [start, *back[first]]))
     return found
 
@@ -137,8 +139,9 @@ def check_cycles(these: TaskList, waits_for: Mapping[str, Sequence[str]]) -> lis
 def _cycle(these: TaskList, path: list[str]) -> Finding:
     start = these.tasks[these.index[path[0]]]
     entry = start.depends_on.index(path[1])
+    shown = path if len(path) <= MAX_SHOWN else [*path[:-3][: MAX_SHOWN - 4], "...", *path[-3:]]
     return Finding(
-        f"tasks depend on one another in a circle: {' -> '.join(path)}",
+        f"tasks depend on one another in a circle: {' -> '.join(shown)}",
         these.places.task(these.index[path[0]], "depends_on", entry),
         "each waits for the next, so none of them can start",
         "remove one of these dependencies, or move what both need into a task of its own",

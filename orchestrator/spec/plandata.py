@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
@@ -23,6 +24,10 @@ _TASK_LIMITS = {"turns": "turns", "attempts": "attempts", "tokens": "tokens", "w
 _DURATIONS = {"wall", "lease", "estimate", "seconds"}
 _PLAIN = ("name", "goal", "model", "mode", "validate")
 _PATHS = ("workspace", "into", "roles")
+_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}")
+_DEFAULTS = tuple(
+    (entry.name, entry.default) for entry in fields(Task) if entry.name not in ("id", "depends_on")
+)
 
 
 @dataclass(slots=True)
@@ -107,6 +112,18 @@ def tidy(task: Task) -> Task:
         key: tuple(value) for key in _LISTS if isinstance(value := getattr(task, key), list)
     }
     return replace(task, **lists) if lists else task
+
+
+def is_plain(task: Task) -> bool:
+    """Whether a task has nothing but a good id and dependencies, which the schema must accept."""
+    needs = task.depends_on
+    return (
+        all(getattr(task, name) is value for name, value in _DEFAULTS)
+        and isinstance(task.id, str)
+        and _ID.fullmatch(task.id) is not None
+        and all(type(name) is str and _ID.fullmatch(name) for name in needs)
+        and len(set(needs)) == len(needs)
+    )
 
 
 def _seconds(values: Mapping[str, Any]) -> dict[str, Any]:

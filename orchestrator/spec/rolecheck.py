@@ -296,7 +296,7 @@ def _check_scopes(source: Source, name: str, scopes: Any, place: Pointer) -> Non
             )
 
 
-def _scopes(source: Source, name: str) -> set[str] | None:
+def _scopes(source: Source, name: str) -> list[str] | None:
     """Return the scopes that a scheme defines; None for a kind that cannot define any.
 
     Only OAuth2 flows list their scopes in the document; for the other kinds OpenAPI 3.1 lets an
@@ -307,4 +307,4 @@ def _scopes(source: Source, name: str) -> set[str] | None:
     if scheme.get("type") != "oauth2":
         return None
     flows = mapping(scheme.get("flows"))
-    return {scope for flow in flows.values() for scope in mapping(mapping(flow).get("scopes"))}
+    return [scope for flow in flows.values() for scope in mapping(mapping(flow).get("scopes"))]

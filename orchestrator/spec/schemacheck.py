@@ -62,9 +62,26 @@ def _validator(part: Part) -> Any:
     from jsonschema import Draft202012Validator
 
     schema = plan_schema()
-    if part == "task":
-        schema = {"$defs": schema["$defs"], "$ref": "#/$defs/task"}
-    return Draft202012Validator(schema)
+    return Draft202012Validator(_inline(schema if part == "plan" else {"$ref": "#/$defs/task"}))
+
+
+def _inline(part: Any) -> Any:
+    """Return a part of the schema with its references replaced by what they refer to.
+
+    The library looks each reference up again for every value, which is most of the time that a
+    plan of ten thousand tasks takes. No part of the schema contains itself.
+    """
+    if isinstance(part, list):
+        return [_inline(inner) for inner in part]
+    if not isinstance(part, dict):
+        return part
+    own = {key: _inline(inner) for key, inner in part.items() if key not in {"$ref", "$defs"}}
+    if "$ref" not in part:
+        return own
+    target: Any = plan_schema()
+    for step in part["$ref"].removeprefix("#/").split("/"):
+        target = target[step]
+    return {**_inline(target), **own}
 
 
 def mistakes(data: Any, part: Part = "plan") -> list[Mistake]:
@@ -131,7 +148,7 @@ def _type(error: Any) -> Iterator[Mistake]:
     yield Mistake(
         tuple(error.absolute_path),
         f"{what}, not {_kind(value)}",
-        error.schema.get("patternErrorMessage") or _type_fix(value, names[0]),
+        _type_fix(value, names[0]) if len(names) == 1 else error.schema["patternErrorMessage"],
         "wrong-type",
     )
 
@@ -183,15 +200,18 @@ def _unknown_key(error: Any) -> Iterator[Mistake]:
 
 
 def _choice(error: Any) -> Iterator[Mistake]:
-    known = [error.validator_value] if error.validator == "const" else error.validator_value
+    constant = error.validator == "const"
+    known = [error.validator_value] if constant else error.validator_value
     shown = ", ".join(str(value) for value in known)
-    guess = nearest(error.instance, known) if isinstance(error.instance, str) else None
+    guess = None
+    if isinstance(error.instance, str) and not constant:
+        guess = nearest(error.instance, known)
     yield Mistake(
         tuple(error.absolute_path),
         f"{_name(error.absolute_path)} must be {shown if len(known) == 1 else f'one of {shown}'}, "
         f"not {_shown(error.instance)}",
-        f"did you mean `{guess}`?" if guess else f"write {known[0]}",
-        "unknown-version" if error.validator == "const" else "unknown-value",
+        f"did you mean `{guess}`?" if guess else f"write {known[0]}, without quotation marks",
+        "unknown-version" if constant else "unknown-value",
     )
 
 

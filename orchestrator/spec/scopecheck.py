@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
-from orchestrator.core.glob import WILDCARDS, GlobError
+from orchestrator.core.glob import GlobError, is_plain
 from orchestrator.core.scope import Scope
 from orchestrator.core.task import Task
 from orchestrator.errors import Problem, RoleError, nearest
@@ -43,12 +43,35 @@ def check_globs(these: TaskList) -> list[Finding]:
     return found
 
 
-def check_scopes(these: TaskList, roles: Mapping[str, Role] | None) -> list[Finding]:
-    """Find unknown roles, empty scopes, scopes outside the role, files both held and shared.
+def check_roles(these: TaskList, roles: Mapping[str, Role]) -> list[Finding]:
+    """Find roles that do not exist."""
+    found = []
+    for position, task in enumerate(these.tasks):
+        if task.role and task.role not in roles:
+            guess = _nearest_role(task.role, tuple(roles))
+            found.append(
+                Finding(
+                    f"there is no role `{task.role}`",
+                    these.places.task(position, "role"),
+                    fix=f"did you mean `{guess}`?" if guess else f"known roles: {', '.join(roles)}",
+                    code="unknown-role",
+                    tasks=(task.id,),
+                )
+            )
+    return found
+
+
+@lru_cache(maxsize=1024)
+def _nearest_role(name: str, roles: tuple[str, ...]) -> str | None:
+    return nearest(name, roles)
+
+
+def check_scopes(these: TaskList, roles: Mapping[str, Role]) -> list[Finding]:
+    """Find empty scopes, scopes outside the role, files both held and shared.
 
     Args:
         these: the tasks.
-        roles: the roles by name; None when they could not be read, and are not checked.
+        roles: the roles by name; tasks whose role is not among them are not held to one.
     """
     found: list[Finding] = []
     book = _RoleBook(roles)
@@ -57,24 +80,20 @@ def check_scopes(these: TaskList, roles: Mapping[str, Role] | None) -> list[Find
         if writes is None or shares is None:
             continue
         one = _One(these, position, task, writes, shares)
-        found.extend(one.held_and_shared())
+        found.extend([*one.held_and_shared(), *one.matches_nothing()])
         role = book.role(task.role)
-        if roles is not None and task.role and task.role not in roles:
-            found.append(one.unknown_role(roles))
-        if role is None:
-            found.extend(one.matches_nothing())
-            continue
-        found.extend([*one.matches_nothing(), *one.outside(role.writes)])
-        if role.writes:
-            found.extend(one.writes_nothing())
+        if role is not None:
+            found.extend(one.outside(role.writes))
+            if role.writes:
+                found.extend(one.writes_nothing())
     return found + [as_finding(problem) for problem in book.problems]
 
 
 class _RoleBook:
     """Opens roles when they are asked for, each once; keeps what is wrong with their documents."""
 
-    def __init__(self, roles: Mapping[str, Role] | None) -> None:
-        self._roles = roles or {}
+    def __init__(self, roles: Mapping[str, Role]) -> None:
+        self._roles = roles
         self._opened: dict[str, Role | None] = {}
         self.problems: list[Problem] = []
 
@@ -105,15 +124,6 @@ class _One:
         place = self.these.places.task(self.position, key)
         return Finding(what, place, why, fix, code, (self.task.id,), witness=witness)
 
-    def unknown_role(self, roles: Mapping[str, Role]) -> Finding:
-        guess = _nearest_role(self.task.role, tuple(roles))
-        return self._finding(
-            "unknown-role",
-            "role",
-            f"there is no role `{self.task.role}`",
-            f"did you mean `{guess}`?" if guess else f"known roles: {', '.join(roles)}",
-        )
-
     def writes_nothing(self) -> Iterator[Finding]:
         if not self.task.writes and not self.task.shares:
             yield self._finding(
@@ -130,7 +140,10 @@ class _One:
             ("writes", self.task.writes, self.writes),
             ("shares", self.task.shares, self.shares),
         ):
-            if globs and scope.is_empty():
+            if (
+                any(glob.startswith("!") or not is_plain(glob) for glob in globs)
+                and scope.is_empty()
+            ):
                 yield self._finding(
                     "empty-scope",
                     key,
@@ -161,7 +174,7 @@ class _One:
                 )
 
     def held_and_shared(self) -> Iterator[Finding]:
-        witness = self.writes.overlap(self.shares)
+        witness = self.writes.overlap(self.shares) if self.task.shares else None
         if witness is not None:
             yield self._finding(
                 "shares-own-writes",
@@ -191,8 +204,7 @@ def _outside(globs: tuple[str, ...], allowed: tuple[str, ...]) -> tuple[tuple[in
         return ()
     result = []
     for entry, glob in enumerate(globs):
-        plain = not any(wildcard in glob for wildcard in WILDCARDS)
-        if glob.startswith("!") or (plain and bounds.matches(glob.strip("/"))):
+        if glob.startswith("!") or (is_plain(glob) and bounds.matches(glob.strip("/"))):
             continue  # a plain entry names a file first of all, not what might be below it
         cuts = (later for later in globs[entry:] if later.startswith("!"))
         scope = Scope((glob, *cuts))
@@ -205,8 +217,3 @@ def _outside(globs: tuple[str, ...], allowed: tuple[str, ...]) -> tuple[tuple[in
         if witness is not None:
             result.append((entry, witness, refused))
     return tuple(result)
-
-
-@lru_cache(maxsize=1024)
-def _nearest_role(name: str, roles: tuple[str, ...]) -> str | None:
-    return nearest(name, roles)

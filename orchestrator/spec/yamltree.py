@@ -312,6 +312,7 @@ _HINTS = (
     ("mapping values are not allowed", "put text that contains `: ` in quotation marks"),
     ("found character that cannot start", "indent with spaces, never tabs; text that begins with"
      " `@`, `%` or a backquote needs quotation marks"),
+    ("flow node", "check that something follows here, and that every bracket is closed"),
     ("flow sequence", "check that the list has its closing `]` and a comma between entries"),
     ("flow mapping", "check that the mapping has its closing `}` and a comma between entries"),
     ("quoted scalar", "check the quotation marks; inside double ones write a backslash as `\\\\`"),
