@@ -147,10 +147,9 @@ def with_dask_threads(graph: Graph, workers: int, watch: Stopwatch) -> float:
         watch(task)
 
     tasks = {f"t{task}": (work, task, *(f"t{d}" for d in needs)) for task, needs in graph.items()}
-    last = f"t{len(graph) - 1}"
     ends = [f"t{task}" for task in graph]
     start = time.perf_counter()
-    dask.threaded.get(tasks, [last, ends], num_workers=workers)
+    dask.threaded.get(tasks, ends, num_workers=workers)
     return time.perf_counter() - start
 
 
@@ -163,13 +162,13 @@ def with_distributed(graph: Graph, workers: int, watch: Stopwatch) -> float:
 
     tasks = {f"t{task}": (work, task, *(f"t{d}" for d in needs)) for task, needs in graph.items()}
     with (
-        LocalCluster(  # type: ignore[no-untyped-call]
+        LocalCluster(
             n_workers=1, threads_per_worker=workers, processes=False, dashboard_address=None
         ) as cluster,
-        Client(cluster) as client,  # type: ignore[no-untyped-call]
+        Client(cluster) as client,
     ):
         start = time.perf_counter()
-        client.get(tasks, list(tasks))  # type: ignore[no-untyped-call]
+        client.get(tasks, list(tasks))
         return time.perf_counter() - start
 
 
@@ -193,7 +192,9 @@ def measure(
         seconds = system(graph, workers, watch)
         late = watch.latencies(graph)
         figures.append(
-            Figure(len(graph) / seconds, 1e3 * late[len(late) // 2], 1e3 * late[len(late) * 99 // 100])
+            Figure(
+                len(graph) / seconds, 1e3 * late[len(late) // 2], 1e3 * late[len(late) * 99 // 100]
+            )
         )
     return sorted(figures, key=lambda figure: figure.rate)[len(figures) // 2]
 
@@ -330,8 +331,13 @@ def parts(size: int = 20_000) -> None:
             print(f"{took / size * 1e6:8.1f} us  log, a commit per task, {durability.upper()}")
     there: SimpleQueue[int] = SimpleQueue()
     back: SimpleQueue[int] = SimpleQueue()
+
+    def echo() -> None:
+        for _ in range(size):
+            back.put(there.get())
+
     with ThreadPoolExecutor(1) as pool:
-        pool.submit(lambda: [back.put(there.get()) for _ in range(size)])
+        pool.submit(echo)
         begun = time.perf_counter()
         for i in range(size):
             there.put(i)

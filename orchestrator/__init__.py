@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     from orchestrator.lab.metrics import Metrics, measure
     from orchestrator.runtime.context import Context
     from orchestrator.runtime.coordinator import Coordinator
-    from orchestrator.runtime.run import RunResult, resume, run
+    from orchestrator.runtime.results import RunResult
+    from orchestrator.runtime.run import resume, run
     from orchestrator.spec.plan import Plan, load_plan
 
 __version__ = "0.1.0"
@@ -28,7 +29,7 @@ _HOMES = {
     "Metrics": "orchestrator.lab.metrics",
     "OrchestratorError": "orchestrator.errors",
     "Plan": "orchestrator.spec.plan",
-    "RunResult": "orchestrator.runtime.run",
+    "RunResult": "orchestrator.runtime.results",
     "Task": "orchestrator.core.task",
     "load_plan": "orchestrator.spec.plan",
     "measure": "orchestrator.lab.metrics",

@@ -6,7 +6,8 @@ whose files are not free is indexed under the tasks that block it and is woken b
 nothing is ever rescanned.
 
 A blocked task that was passed over `PATIENCE` times *reserves* its files: from then on nobody
-who came later may take them, so no task starves behind a stream of smaller ones.
+who came later may take them, so no task starves behind a stream of smaller ones. Reservations
+that overlap are served in their order.
 """
 
 from __future__ import annotations
@@ -57,6 +58,9 @@ class Holdings:
     def __contains__(self, task: str) -> bool:
         return task in self._tasks
 
+    def __len__(self) -> int:
+        return len(self._tasks)
+
     def items(self) -> Iterable[tuple[str, Bounds]]:
         """Tasks and what they hold."""
         return self._tasks.items()
@@ -99,7 +103,7 @@ class Holdings:
 class Claims:
     """Live claims, reservations, and the tasks that wait for them."""
 
-    __slots__ = ("_blockers", "_passed", "_waiters", "held", "reserved")
+    __slots__ = ("_blockers", "_passed", "_reservations", "_turns", "_waiters", "held", "reserved")
 
     def __init__(self) -> None:
         self.held = Holdings()
@@ -107,18 +111,19 @@ class Claims:
         self._blockers: dict[str, dict[str, None]] = {}
         self._waiters: dict[str, dict[str, None]] = {}
         self._passed: dict[str, int] = {}
+        self._turns: dict[str, int] = {}
+        self._reservations = 0
 
     def against(self, task: str, bounds: Bounds) -> list[str]:
         """Return the tasks that keep this one from starting; empty when its files are free."""
         holders = self.held.against(task, bounds)
-        if task in self.reserved:
-            return holders  # its own turn has come: later reservations do not matter
-        return list(dict.fromkeys([*holders, *self.reserved.against(task, bounds)]))
+        turn = self._turns.get(task, self._reservations)
+        earlier = [t for t in self.reserved.against(task, bounds) if self._turns[t] < turn]
+        return list(dict.fromkeys([*holders, *earlier]))
 
     def hold(self, task: str, bounds: Bounds) -> None:
         """A task starts: all its files at once."""
-        self.reserved.remove(task)
-        self._passed.pop(task, None)
+        self._waited(task)
         self.held.add(task, bounds)
 
     def block(self, task: str, bounds: Bounds, by: Iterable[str]) -> None:
@@ -127,8 +132,15 @@ class Claims:
         for blocker in self._blockers[task]:
             self._waiters.setdefault(blocker, {})[task] = None
         self._passed[task] = self._passed.get(task, 0) + 1
-        if self._passed[task] >= PATIENCE and not self.reserved.against(task, bounds):
+        if self._passed[task] >= PATIENCE and task not in self.reserved:
             self.reserved.add(task, bounds)
+            self._turns[task] = self._reservations
+            self._reservations += 1
+
+    def _waited(self, task: str) -> None:
+        self.reserved.remove(task)
+        self._turns.pop(task, None)
+        self._passed.pop(task, None)
 
     def is_blocked(self, task: str) -> bool:
         """Whether the task sleeps until others have ended."""
@@ -141,8 +153,7 @@ class Claims:
     def end(self, task: str) -> list[str]:
         """A task lets go of everything (it ended, or will not start). Return whom that wakes."""
         self.held.remove(task)
-        self.reserved.remove(task)
-        self._passed.pop(task, None)
+        self._waited(task)
         for blocker in self._blockers.pop(task, ()):
             self._waiters[blocker].pop(task, None)
         woken = []

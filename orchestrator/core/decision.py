@@ -13,6 +13,7 @@ from orchestrator.core import events as e
 from orchestrator.core.claims import Bounds
 from orchestrator.core.files import without
 from orchestrator.core.messages import (
+    Answer,
     Cause,
     Effect,
     EndLease,
@@ -124,34 +125,45 @@ class Decision:
             then = "cancelled"
         else:
             then = "ready" if record.failures + counts < limit else "failed"
-        self.desk.widening.pop(lease.token, None)
+        alone, mixed = self._undoing(attempt) if not record.task.keep else ({}, ())
         self.emit(
             e.AttemptEnded(
-                self.at, lease.task, lease.attempt, lease.token, cause, reason, then, counts, spent
+                self.at, lease.task, lease.attempt, lease.token, cause, reason, then, counts,
+                spent, mixed,
             )
-        )
+        )  # fmt: skip
         self.effect(EndLease(lease.worker, lease.token))
-        if not record.task.keep:
-            self._undo(attempt)
+        if self.desk.widening.pop(lease.token, None):
+            self.effect(Answer(lease.worker, lease_ended(lease.token)))
+        for path, digest in alone.items():
+            self.take_back(lease.task, lease.attempt, lease.token, path, digest)
+        for path in mixed:
+            self.effect(Unmerge(lease.task, lease.attempt, lease.token, path))
         if then != "ready":
             self.skip_dependents(lease.task)
 
-    def _undo(self, attempt: LiveAttempt) -> None:
-        lease, files = attempt.lease, self.state.files
-        for path in attempt.written:
-            before, steps = without(files.history(path), lease.token)
-            if steps:
-                self.effect(Unmerge(lease.task, lease.attempt, lease.token, path))
-            else:
-                self.take_back(lease.task, lease.attempt, path, before.digest)
+    def _undoing(self, attempt: LiveAttempt) -> tuple[dict[str, str | None], tuple[str, ...]]:
+        """Return what its files go back to, and those that others have edited since.
 
-    def take_back(self, task: str, attempt: int, path: str, digest: str | None) -> None:
+        New files come first: they are gone before a file is restored in place of a directory.
+        """
+        alone: dict[str, str | None] = {}
+        mixed = []
+        for path in attempt.written:
+            before, steps = without(self.state.files.history(path), attempt.lease.token)
+            if steps:
+                mixed.append(path)
+            else:
+                alone[path] = before.digest
+        return dict(sorted(alone.items(), key=lambda item: item[1] is not None)), tuple(mixed)
+
+    def take_back(self, task: str, attempt: int, token: int, path: str, digest: str | None) -> None:
         """Give a file the content it would have without an ended attempt's writes."""
         files = self.state.files
         now = files.current(path).digest
         if now == digest:
             return
-        self.emit(e.Undone(self.at, task, attempt, path, files.cut + 1, digest))
+        self.emit(e.Undone(self.at, task, attempt, path, files.cut + 1, digest, token))
         self.effect(Materialise(path, digest, now))
 
     def skip_dependents(self, task: str) -> None:

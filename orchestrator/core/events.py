@@ -11,10 +11,11 @@ is none); these are columns of the log. The other fields are the JSON body.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping
-from dataclasses import MISSING, asdict, dataclass, fields
+from dataclasses import MISSING, dataclass, fields
 from typing import Any
+
+import msgspec
 
 from orchestrator.core.messages import Cause, Phase, Reads, RefusalKind, RunStatus, Spent
 from orchestrator.core.task import Task
@@ -123,6 +124,8 @@ class AttemptEnded:
         then: where the task stands now: ready, failed or cancelled.
         counts: whether it used up one of the task's attempts.
         spent: what was spent since the last report.
+        mixed: files that it wrote and others have edited since; its part is still to be taken
+            out of them, which an `Undone` says.
     """
 
     at: float
@@ -134,6 +137,7 @@ class AttemptEnded:
     then: str
     counts: bool
     spent: Spent = Spent()  # noqa: RUF009  (frozen)
+    mixed: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,6 +150,7 @@ class Undone:
     path: str
     number: int
     digest: str | None
+    token: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -340,7 +345,7 @@ KINDS: Mapping[str, type[Event]] = {
 }
 
 _COLUMNS = ("at", "task", "attempt")
-_dumps = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False).encode
+_to_json = msgspec.json.Encoder().encode  # thirty times faster than json, on the hottest path
 
 
 def _tasks_to_json(tasks: tuple[Task, ...]) -> list[dict[str, Any]]:
@@ -351,7 +356,7 @@ def _reads_from_json(pairs: list[list[Any]]) -> Reads:
     return tuple((str(path), int(number)) for path, number in pairs)
 
 
-_WRITE: Mapping[str, Callable[[Any], Any]] = {"spent": asdict, "tasks": _tasks_to_json}
+_WRITE: Mapping[str, Callable[[Any], Any]] = {"tasks": _tasks_to_json}
 _READ: Mapping[str, Callable[[Any], Any]] = {
     "spent": lambda value: Spent(**value),
     "tasks": lambda value: tuple(task_from_json(task) for task in value),
@@ -360,6 +365,7 @@ _READ: Mapping[str, Callable[[Any], Any]] = {
     "paths": tuple,
     "by": tuple,
     "before": tuple,
+    "mixed": tuple,
 }
 
 
@@ -398,7 +404,7 @@ _CODECS: dict[type[Any], _Codec] = {cls: _codec(kind, cls) for kind, cls in KIND
 def encode(event: Event) -> Row:
     """Return the event as a row of the log."""
     codec = _CODECS[type(event)]
-    return event.at, codec.kind, event.task, event.attempt, _dumps(codec.body(event))
+    return event.at, codec.kind, event.task, event.attempt, _to_json(codec.body(event)).decode()
 
 
 def decode(at: float, kind: str, task: str, attempt: int, body: str) -> Event:
@@ -408,7 +414,7 @@ def decode(at: float, kind: str, task: str, attempt: int, body: str) -> Event:
         LogError: a kind or a body that this version does not know.
     """
     try:
-        values = json.loads(body)
+        values = msgspec.json.decode(body)
         for name in values.keys() & _READ.keys():
             values[name] = _READ[name](values[name])
         return KINDS[kind](at, task, attempt, **values)

@@ -8,7 +8,8 @@ there at the start have number `FIRST`; number `ABSENT` means that there is no s
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import pairwise
 
 from orchestrator.core.paths import twin_key
 
@@ -26,12 +27,17 @@ class Version:
         digest: sha256 of the content; None: deleted, or never there.
         token: lease that wrote it; 0: there at the start; `OUTSIDE`: somebody else.
         task: task that wrote it; "" for the start and for outside.
+        lost: its lease has ended without success, so its part is to be taken out again; known
+            only in a path's history.
+        undoes: lease whose part this version leaves out; 0: none.
     """
 
     number: int
     digest: str | None
     token: int = 0
     task: str = ""
+    lost: bool = False
+    undoes: int = 0
 
 
 NOWHERE = Version(ABSENT, None)
@@ -108,6 +114,13 @@ class FileMap:
         elif before.digest is not None and version.digest is None:
             self._vanish(path)
 
+    def lose(self, path: str, token: int) -> None:
+        """The lease has ended: from now on its versions of this path count as lost."""
+        self._history[path] = [
+            replace(version, lost=True) if version.token == token else version
+            for version in self._history[path]
+        ]
+
     def _appear(self, path: str) -> None:
         self._twins.setdefault(twin_key(path), path)
         for folder in _folders(path):
@@ -134,6 +147,9 @@ def without(
 ) -> tuple[Version, list[tuple[Version, Version]]]:
     """Say how to take one attempt's writes out of a file.
 
+    What other lost attempts wrote just before it goes too, and is not brought back by a version
+    that was made to leave it out.
+
     Returns:
         The version before the attempt's first write, and the later steps of others as pairs
         (version before, version after): to be replayed, in order, onto that first version. No
@@ -141,9 +157,13 @@ def without(
     """
     versions = list(history)
     first = next(i for i, version in enumerate(versions) if version.token == token)
+    while versions[first - 1].lost:
+        first -= 1
+    earlier = {version.token for version in versions[:first]}
     steps = [
-        (versions[i - 1], versions[i])
-        for i in range(first, len(versions))
-        if versions[i].token != token
+        (before, after)
+        for before, after in pairwise(versions[first - 1 :])
+        if not (after.token == token or after.lost)
+        and (not after.undoes or after.undoes in earlier)
     ]
     return versions[first - 1], steps

@@ -26,11 +26,15 @@ def check(machine: Machine) -> list[str]:
 
 def _counts(state: State) -> list[str]:
     actual = Counter(record.state for record in state.records.values())
-    return [
+    found = [
         f"{state.counts[kind]} tasks counted as {kind}, but {actual[kind]} are"
         for kind in TaskState
         if state.counts[kind] != actual[kind]
     ]
+    still_open = sum(count for kind, count in actual.items() if kind not in ENDED)
+    if state.open != still_open:
+        found.append(f"{state.open} tasks counted as open, but {still_open} are")
+    return found
 
 
 def _dependencies(state: State) -> list[str]:
@@ -62,11 +66,12 @@ def _leases(state: State) -> list[str]:
             found.append(f"token {token} is live but only {state.token} were given out")
         if state.records[attempt.lease.task].token != token:
             found.append(f"two leases for {attempt.lease.task}")
-    held = {name for name, _ in state.claims.held.items()}
-    for name in held:
-        if state.records[name].state is not TaskState.RUNNING:
-            found.append(f"{name} is {state.records[name].state} and still holds files")
-    return found
+    held = [(name, state.records[name].state) for name, _ in state.claims.held.items()]
+    return found + [
+        f"{name} is {where} and still holds files"
+        for name, where in held
+        if where is not TaskState.RUNNING
+    ]
 
 
 def _queue(state: State) -> list[str]:
@@ -89,11 +94,12 @@ def _reads(state: State) -> list[str]:
         }
         if stale != attempt.stale:
             found.append(f"token {token}: stale is {attempt.stale}, should be {stale}")
-    for path, tokens in state.readers.items():
-        for token in tokens:
-            if path not in state.live[token].reads:
-                found.append(f"{path} is not read by token {token}")
-    return found
+    return found + [
+        f"{path} is not read by token {token}"
+        for path, tokens in state.readers.items()
+        for token in tokens
+        if path not in state.live[token].reads
+    ]
 
 
 def _progress(state: State) -> list[str]:
@@ -110,7 +116,7 @@ def fingerprint(state: State) -> dict[str, Any]:
         for name, r in state.records.items()
     }
     live = {
-        token: (a.lease, a.started, a.ends, a.reads, a.stale, a.written, a.phase, a.turn, a.seen)
+        token: (a.lease, a.bounds, a.started, a.ends, a.reads, a.stale, a.written, a.phase, a.turn)
         for token, a in state.live.items()
     }
     return {
@@ -119,10 +125,12 @@ def fingerprint(state: State) -> dict[str, Any]:
         "files": {path: state.files.history(path) for path in sorted(state.files.known())},
         "cut": state.files.cut,
         "held": sorted(name for name, _ in state.claims.held.items()),
+        "reserved": sorted(name for name, _ in state.claims.reserved.items()),
         "blocked": {n: state.claims.blockers(n) for n in records if state.claims.is_blocked(n)},
         "queued": state.ready.tasks(),
-        "mail": state.mail,
+        "mail": (state.mail, {token: a.seen for token, a in state.live.items()}),
         "notes": state.notes,
+        "mixed": state.mixed,
         "totals": (state.status, state.limit, state.token, state.tokens, state.usd),
         "ended": sum(state.counts[kind] for kind in ENDED),
     }

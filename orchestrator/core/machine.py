@@ -27,11 +27,12 @@ from orchestrator.core import events as e
 from orchestrator.core import messages as m
 from orchestrator.core.decision import Decision, Desk, lease_ended
 from orchestrator.core.people import approve, cancel, note, reject, retry, send
-from orchestrator.core.reshaping import settle_widening, split, widen
 from orchestrator.core.rules import RoleBounds, Rules
+from orchestrator.core.splitting import split
 from orchestrator.core.state import LiveAttempt, State
 from orchestrator.core.states import TaskState
 from orchestrator.core.task import Task
+from orchestrator.core.widening import settle_widening, widen
 from orchestrator.core.writing import changed, observe, undo, write
 
 
@@ -111,7 +112,7 @@ class Machine:
                 break
         lease = self._deadlines[0][0] if self._deadlines else None
         wall = self.state.rules.limits.wall if self.state.status == "running" else None
-        return min((time for time in (lease, wall) if time is not None), default=None)
+        return lease if wall is None else wall if lease is None else min(lease, wall)
 
     # --- handing out work -------------------------------------------------------------------
 
@@ -288,6 +289,8 @@ class Machine:
         return m.Done()
 
     def _resume(self, d: Decision, request: m.Resume) -> m.Reply:
+        for (task, attempt, path), token in self.state.mixed.items():
+            d.effect(m.Unmerge(task, attempt, token, path))  # asked for before, perhaps not done
         d.end_all("interrupted", "the process that held the lease has ended")
         d.emit(e.Resumed(d.at, "", 0))
         self._check_run_limits(d)

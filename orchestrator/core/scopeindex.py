@@ -94,7 +94,7 @@ class ScopeIndex:
         self._scopes[key] = scope
         self._order[key] = self._added
         self._added += 1
-        self._hooks[key] = tuple(_hooks(key, scope))
+        self._hooks[key] = tuple(dict.fromkeys(_hooks(key, scope)))  # equal terms hang once
         for hook in self._hooks[key]:
             branch = self._root
             for segment in hook.segments:

@@ -97,6 +97,7 @@ class State:
         self.graph = TaskGraph(tasks)
         self.records: dict[str, TaskRecord] = {}
         self.counts = dict.fromkeys(TaskState, 0)
+        self.open = 0  # tasks that have not ended
         self.live: dict[int, LiveAttempt] = {}
         self.files = FileMap(files)
         self.claims = Claims()
@@ -104,6 +105,7 @@ class State:
         self.readers: dict[str, dict[int, None]] = {}
         self.mail: dict[str, list[Mail]] = {}
         self.notes: list[tuple[str, str, str]] = []
+        self.mixed: dict[tuple[str, int, str], int] = {}  # still to be undone: its token
         self.status: RunStatus = "running"
         self.limit = ""
         self.token = 0
@@ -113,11 +115,6 @@ class State:
         self._enter((self.graph.task(name) for name in self.graph), at=0.0)
 
     # --- questions ------------------------------------------------------------------------
-
-    @property
-    def open(self) -> int:
-        """Tasks that have not ended."""
-        return len(self.records) - sum(self.counts[state] for state in ENDED)
 
     def attempt_of(self, token: int) -> LiveAttempt | None:
         """The live attempt with this token; None when its lease has ended."""
@@ -155,6 +152,7 @@ class State:
             record = TaskRecord(task, len(self.records), missing)
             self.records[task.id] = record
             self.counts[record.state] += 1
+            self.open += 1
             fresh.append(record)
         for record in fresh:
             if record.missing == 0:
@@ -164,9 +162,11 @@ class State:
         return name not in self.records or not self.records[name].released
 
     def _move(self, record: TaskRecord, move: Move) -> None:
-        self.counts[record.state] -= 1
-        record.state = after(record.state, move)
-        self.counts[record.state] += 1
+        before, now = record.state, after(record.state, move)
+        record.state = now
+        self.counts[before] -= 1
+        self.counts[now] += 1
+        self.open += (before in ENDED) - (now in ENDED)
 
     def _release(self, record: TaskRecord, at: float) -> None:
         if record.task.approval:
@@ -202,12 +202,10 @@ class State:
         record.attempt, record.token = event.attempt, event.token
         self.token = event.token
         bounds = self.bounds(record.task)
-        if self.rules.exclusive:
+        if self.rules.exclusive and not bounds.claims_nothing:
             self.claims.hold(event.task, bounds)
         before = record.reason if event.attempt > 1 else ""  # not why it was skipped once
-        lease = Lease(
-            event.task, event.attempt, event.token, event.worker, self.files.cut, before
-        )
+        lease = Lease(event.task, event.attempt, event.token, event.worker, self.files.cut, before)
         self.live[event.token] = LiveAttempt(
             lease, bounds, event.at, event.at + self.rules.limits.lease
         )
@@ -288,7 +286,11 @@ class State:
         record.token, record.reason = 0, event.reason
         record.failures += event.counts
         self._spend(event.task, event.spent)
-        self._close(event.token)
+        for path in event.mixed:
+            self.mixed[event.task, event.attempt, path] = event.token
+        attempt = self._close(event.token)
+        for path in () if record.task.keep else attempt.written:
+            self.files.lose(path, event.token)
         self._free(event.task)
         if event.then == "ready":
             self._queue(record, event.at)
@@ -296,7 +298,9 @@ class State:
             self._satisfy(record, event.at)
 
     def _undone(self, event: e.Undone) -> None:
-        self._record(event.path, Version(event.number, event.digest, 0, event.task))
+        self.mixed.pop((event.task, event.attempt, event.path), None)
+        made = Version(event.number, event.digest, 0, event.task, undoes=event.token)
+        self._record(event.path, made)
 
     def _outside(self, event: e.ChangedOutside) -> None:
         self._record(event.path, Version(event.number, event.digest, OUTSIDE))

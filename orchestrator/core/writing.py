@@ -110,5 +110,5 @@ def undo(d: Decision, request: Undo) -> Reply:
     if current.number != request.base:
         stale = (StaleFile(request.path, request.base, current),)
         return Refused("stale", changed(request.path, current), "merge again", stale)
-    d.take_back(request.task, request.attempt, request.path, request.digest)
+    d.take_back(request.task, request.attempt, request.token, request.path, request.digest)
     return Done(d.state.files.current(request.path).number)

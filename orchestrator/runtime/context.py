@@ -6,6 +6,7 @@ import shlex
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from traceback import extract_tb
 
 from orchestrator.core.claims import Bounds
 from orchestrator.core.messages import (
@@ -29,7 +30,7 @@ from orchestrator.core.messages import (
     Widen,
 )
 from orchestrator.core.task import Task
-from orchestrator.errors import ScopeViolation, StaleWrite, WorkspaceError
+from orchestrator.errors import OrchestratorError, ScopeViolation, StaleWrite, WorkspaceError
 from orchestrator.runtime.attemptfiles import AttemptFiles
 from orchestrator.runtime.blobs import BlobStore
 from orchestrator.runtime.commands import CommandResult, Commands
@@ -99,6 +100,7 @@ class Context:
         self._tested: TestRun | None = None
         self._mail: list[Mail] = []
         self._notices: list[str] = []
+        self._verdict = ""
         self._files: AttemptFiles | None = None
         if site is not None:
             self._files = AttemptFiles(
@@ -189,6 +191,11 @@ class Context:
         mail, self._mail = self._mail, []
         return mail
 
+    def take_verdict(self) -> str:
+        """Return how the tests went since the last call, in two words; "" if none ran."""
+        verdict, self._verdict = self._verdict, ""
+        return verdict
+
     def take_notices(self) -> list[str]:
         """Return, a sentence each, which files that were read have changed since."""
         notices, self._notices = self._notices + self.files.sync(), []
@@ -247,6 +254,7 @@ class Context:
         result = self._execute(self.task.test.replace("{tests}", names))
         site.view.copy.restore(list(site.view.copy.changed()))
         found = TestRun(result.exit_code == 0, self._words(result), result.digest, cut)
+        self._verdict = "tests passed" if found.passed else "tests failed"
         if tests is None:
             self._tested = found
         return found
@@ -314,6 +322,8 @@ class Context:
         return self._ask(GiveUp(self.lease.token, cause, reason, spent))
 
 
+_PACKAGE = Path(__file__).resolve().parent.parent
+
 Work = Callable[[Context], Reply]
 """Does one attempt and returns the reply to its last request."""
 
@@ -344,11 +354,13 @@ class FunctionWork:
 
 
 def _place(error: Exception) -> str:
-    """Say what went wrong and in which line of the user's own function."""
-    trace = error.__traceback__
-    while trace is not None and trace.tb_next is not None:
-        trace = trace.tb_next
-    where = ""
-    if trace is not None:
-        where = f" ({Path(trace.tb_frame.f_code.co_filename).name}:{trace.tb_lineno})"
+    """Say what went wrong, and in which line of the user's own code."""
+    frames = [
+        frame
+        for frame in extract_tb(error.__traceback__)
+        if not Path(frame.filename).is_relative_to(_PACKAGE)
+    ]
+    where = f" ({Path(frames[-1].filename).name}:{frames[-1].lineno})" if frames else ""
+    if isinstance(error, OrchestratorError):
+        return f"{error.what}: {error.why}{where}"
     return f"{type(error).__name__}: {error}{where}"

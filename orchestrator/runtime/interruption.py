@@ -22,24 +22,34 @@ class Interruption:
     on it but on something else, such as the output of a command."""
 
     def __init__(self) -> None:
-        self._event = threading.Event()
+        # An event is made when somebody waits: most attempts of quick tasks never do, and making
+        # one takes longer than all the rest of handing out a task.
+        self._event: threading.Event | None = None
+        self._ended = False
         self._lock = threading.Lock()
         self._calls: list[Callable[[], None]] = []
 
     def set(self) -> None:
         """Interrupt. May be called from any thread, and more than once."""
         with self._lock:
-            self._event.set()
+            self._ended = True
+            if self._event is not None:
+                self._event.set()
             calls, self._calls = self._calls, []
             for call in calls:
                 call()
 
     def is_set(self) -> bool:
         """Whether it was interrupted."""
-        return self._event.is_set()
+        return self._ended
 
     def wait(self, timeout: float | None = None) -> bool:
         """Wait up to `timeout` seconds; True when it was interrupted."""
+        with self._lock:
+            if self._ended:
+                return True
+            if self._event is None:
+                self._event = threading.Event()
         return self._event.wait(timeout)
 
     @contextmanager
@@ -51,7 +61,7 @@ class Interruption:
                 at most once, by the thread that interrupts, and never after the block has ended.
         """
         with self._lock:
-            if self._event.is_set():
+            if self._ended:
                 call()
             else:
                 self._calls.append(call)

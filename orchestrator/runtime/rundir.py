@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+import shutil
 import time
 from collections.abc import Iterable
 from pathlib import Path
@@ -72,6 +73,17 @@ class RunDir:
         except OSError as error:
             raise _unwritable(run.path, error) from error
         return run
+
+    def discard(self) -> None:
+        """Remove the directory of a run that has not begun: one without an event log."""
+        if self.events.exists():
+            return
+        shutil.rmtree(self.path, ignore_errors=True)
+        runs, state = self.path.parent, self.path.parent.parent
+        if state.name == STATE and not _holds_something(runs):
+            runs.rmdir()
+            if [entry.name for entry in state.iterdir()] == [".gitignore"]:
+                shutil.rmtree(state, ignore_errors=True)
 
     @classmethod
     def open(cls, path: Path) -> RunDir:

@@ -136,7 +136,8 @@ class AgentWork:
         briefing, history = self._brief(context), list[Exchange]()
         while True:
             number = len(history) + 1
-            if not context.report("reason", number, transcript=self._keep(history[-1:])):
+            said = self._keep(history[-1:])
+            if not context.report("reason", number, Spent(), said, context.take_verdict()):
                 return _ENDED
             _tell_news(history, context)
             try:

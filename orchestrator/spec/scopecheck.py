@@ -8,6 +8,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from orchestrator.core.glob import GlobError, is_plain
+from orchestrator.core.rules import Beyond, beyond_role
 from orchestrator.core.scope import Scope
 from orchestrator.core.task import Task
 from orchestrator.errors import Problem, RoleError, nearest
@@ -156,7 +157,8 @@ class _One:
     def outside(self, allowed: tuple[str, ...]) -> Iterator[Finding]:
         only = f"only {', '.join(allowed)}" if allowed else "nothing"
         for key, globs in (("writes", self.task.writes), ("shares", self.task.shares)):
-            for entry, witness, refused in _outside(globs, allowed):
+            for found in _outside(globs, allowed):
+                entry, witness, refused = found.entry, found.witness, found.refused
                 place = self.these.places.task(self.position, key, entry)
                 yield Finding(
                     f"`{globs[entry]}` reaches outside the role `{self.task.role}`"
@@ -188,32 +190,7 @@ class _One:
 
 
 @lru_cache(maxsize=65_536)
-def _outside(globs: tuple[str, ...], allowed: tuple[str, ...]) -> tuple[tuple[int, str, bool], ...]:
-    """Compare the entries of a task's scope with what its role may write.
-
-    A role's plain entries bound its tasks: to reach beyond them is a mistake. What the role
-    takes away again with `!` is cut out of a task's wider glob silently at run time (otherwise
-    no task of a role that may not touch tests could say `src/**`), unless nothing is left.
-
-    Returns:
-        Index of the entry, a path outside, and whether that is a mistake.
-    """
-    bounds = scope_of(allowed)
-    reach = scope_of(tuple(glob for glob in allowed if not glob.startswith("!")))
-    if bounds is None or reach is None:
-        return ()
-    result = []
-    for entry, glob in enumerate(globs):
-        if glob.startswith("!") or (is_plain(glob) and bounds.matches(glob.strip("/"))):
-            continue  # a plain entry names a file first of all, not what might be below it
-        cuts = (later for later in globs[entry:] if later.startswith("!"))
-        scope = Scope((glob, *cuts))
-        if scope.overlap(bounds) is None:
-            witness, refused = scope.outside(bounds), True
-        elif (witness := scope.outside(reach)) is not None:
-            refused = True
-        else:
-            witness, refused = scope.outside(bounds), False
-        if witness is not None:
-            result.append((entry, witness, refused))
-    return tuple(result)
+def _outside(globs: tuple[str, ...], allowed: tuple[str, ...]) -> tuple[Beyond, ...]:
+    """Compare a task's scope with what its role may write; nothing to say of globs that are bad."""
+    good = scope_of(allowed) is not None and scope_of(globs) is not None
+    return tuple(beyond_role(globs, allowed)) if good else ()

@@ -293,6 +293,18 @@ def test_into_works_on_a_copy(tmp_path: Path) -> None:
     assert (tmp_path / "work" / "a.txt").read_text() == "old\n"
 
 
+def test_into_a_directory_that_holds_something_is_refused_and_changes_nothing(
+    tmp_path: Path,
+) -> None:
+    plan = code_plan(tmp_path, writes("a"))
+    (tmp_path / "copy").mkdir()
+    (tmp_path / "copy" / "mine.txt").write_text("precious")
+    with pytest.raises(WorkspaceError, match="copy"):
+        run(plan, work=fill, into=tmp_path / "copy")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["copy", "work"]
+    assert [path.name for path in (tmp_path / "copy").iterdir()] == ["mine.txt"]
+
+
 def test_a_second_run_in_the_same_workspace_is_refused(tmp_path: Path) -> None:
     plan = code_plan(tmp_path, writes("a"))
     refused: list[str] = []

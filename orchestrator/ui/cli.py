@@ -1,0 +1,251 @@
+"""The command line: ``orchestrator …``, or ``python -m orchestrator …``.
+
+Only click is imported here; each command imports what it needs, so that ``--help`` is quick.
+Exit codes: 0 all tasks succeeded, 1 not all, 2 plan, role or arguments invalid, 3 a limit ended
+the run, 4 internal error, 130 interrupted.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NoReturn
+
+import click
+
+from orchestrator import __version__
+from orchestrator.ui.failures import Session, guarded
+
+EPILOG = """\b
+Exit codes: 0 all tasks succeeded · 1 a task failed, was skipped or cancelled ·
+2 plan, role or arguments invalid · 3 a limit ended the run · 4 internal error ·
+130 interrupted (the run can be resumed)."""
+
+_path = click.Path(path_type=Path)
+_json = click.option("--json", "as_json", is_flag=True, help="Print JSON on standard output.")
+_plain = click.option("--plain", is_flag=True, help="Plain lines, also on a terminal.")
+_session = click.make_pass_decorator(Session, ensure=True)
+
+
+def main(arguments: Sequence[str] | None = None) -> NoReturn:
+    """Carry out a command line and end the process with its exit code.
+
+    Args:
+        arguments: the words after the program's name; None: those of this process.
+    """
+    from orchestrator.ui import output
+
+    output.prepare()
+    session = Session()
+    words = list(sys.argv[1:] if arguments is None else arguments)
+
+    def command() -> int | None:
+        return cli.main(words, "orchestrator", standalone_mode=False, obj=session)  # type: ignore[no-any-return]
+
+    sys.exit(guarded(command, session))
+
+
+@click.group(epilog=EPILOG, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="orchestrator")
+def cli() -> None:
+    """Runs several coding agents on one codebase at the same time, without collisions."""
+
+
+# --- running ----------------------------------------------------------------------------------
+
+
+def _options(
+    context: click.Context, parameter: click.Parameter, pairs: tuple[str, ...]
+) -> dict[str, str]:
+    found: dict[str, str] = {}
+    for pair in pairs:
+        key, equals, value = pair.partition("=")
+        if not key or not equals:
+            raise click.BadParameter(f"{pair!r} is not of the form key=value")
+        if key in found:
+            raise click.BadParameter(f"{key!r} is given twice")
+        found[key] = value
+    return found
+
+
+@cli.command(short_help="Run a plan, with live progress.")
+@click.argument("plan", type=_path)
+@click.option("--model", metavar="MODEL", help="oracle:DIR, scripted:FILE, anthropic[:MODEL].")
+@click.option(
+    "-M",
+    "options",
+    metavar="KEY=VALUE",
+    multiple=True,
+    callback=_options,
+    help="An option of the model; may be repeated.",
+)
+@click.option("--mode", metavar="MODE", help="How agents are coordinated: shared, solo.")
+@click.option("--workers", type=int, metavar="N", help="Worker threads.")
+@click.option("--into", type=_path, metavar="DIR", help="Work on a fresh copy, made there.")
+@click.option("--run-dir", type=_path, metavar="DIR", help="Directory for the log of the run.")
+@click.option("--seed", type=int, default=0, metavar="N", help="Decides everything random.")
+@click.option("--allow-dirty", is_flag=True, help="Work in place beside uncommitted changes.")
+@_json
+@_plain
+@_session
+def run(
+    session: Session,
+    plan: Path,
+    model: str | None,
+    options: dict[str, str],
+    mode: str | None,
+    workers: int | None,
+    into: Path | None,
+    run_dir: Path | None,
+    seed: int,
+    allow_dirty: bool,
+    as_json: bool,
+    plain: bool,
+) -> int:
+    """Run a plan, with live progress on a terminal and plain lines elsewhere.
+
+    Ctrl-C ends the run cleanly; `orchestrator resume` goes on with it.
+    """
+    from orchestrator.runtime.run import Run, start
+    from orchestrator.ui.driving import Show, drive
+    from orchestrator.ui.linting import load_and_warn
+    from orchestrator.ui.progress import Progress
+
+    loaded = load_and_warn(plan)
+
+    def begin(progress: Progress) -> Run:
+        return start(
+            loaded, model=model, options=options, mode=mode, workers=workers, into=into,
+            run_dir=run_dir, seed=seed, allow_dirty=allow_dirty, listeners=(progress,),
+        )  # fmt: skip
+
+    return drive(begin, Show(as_json, plain), session)
+
+
+@cli.command(short_help="Go on with a run after an interrupt, a crash or a limit.")
+@click.argument("run", metavar="RUN")
+@click.option("--retry-failed", is_flag=True, help="Give failed and cancelled tasks a new chance.")
+@click.option("--wall", metavar="DURATION", help="A new limit of wall time, for example 2h.")
+@click.option("--tokens", type=int, metavar="N", help="A new limit of model tokens.")
+@click.option("--usd", type=float, metavar="N", help="A new limit of US dollars.")
+@_json
+@_plain
+@_session
+def resume(
+    session: Session,
+    run: str,
+    retry_failed: bool,
+    wall: str | None,
+    tokens: int | None,
+    usd: float | None,
+    as_json: bool,
+    plain: bool,
+) -> int:
+    """Go on with a run after an interrupt, a crash or a limit.
+
+    RUN is its directory or its id. Nothing that was accepted is done again.
+    """
+    from orchestrator.runtime.run import Run, start_again
+    from orchestrator.ui.driving import Show, drive
+    from orchestrator.ui.progress import Progress
+    from orchestrator.ui.reading import find, raised_limits
+    from orchestrator.ui.record import read_board
+
+    folder = find(run)
+    header, board = read_board(folder)
+    limits = raised_limits(header.limits, wall, tokens, usd)
+    session.run_dir = folder.path
+
+    def begin(progress: Progress) -> Run:
+        return start_again(
+            folder.path, retry_failed=retry_failed, limits=limits, listeners=(progress,)
+        )
+
+    return drive(begin, Show(as_json, plain), session, board)
+
+
+# --- reading a log ----------------------------------------------------------------------------
+
+
+@cli.command(short_help="Say where a run and its tasks stand.")
+@click.argument("run", metavar="RUN")
+@_json
+def status(run: str, as_json: bool) -> None:
+    """Say where a run and each of its tasks stand.
+
+    RUN is its directory or its id.
+    """
+    from orchestrator.ui.reading import show_status
+
+    show_status(run, as_json=as_json)
+
+
+@cli.command(short_help="Print the events of a run.")
+@click.argument("run", metavar="RUN")
+@_json
+def events(run: str, as_json: bool) -> None:
+    """Print the events of a run, oldest first; with --json one JSON object per line.
+
+    RUN is its directory or its id.
+    """
+    from orchestrator.ui.reading import show_events
+
+    show_events(run, as_json=as_json)
+
+
+# --- before a run -----------------------------------------------------------------------------
+
+
+@cli.command(short_help="Check a plan and say how parallel it is.")
+@click.argument("plan", type=_path)
+@_json
+def lint(plan: Path, as_json: bool) -> int:
+    """Check a plan and say how much of it can be done at the same time.
+
+    Exits with 1 if something is wrong with it.
+    """
+    from orchestrator.ui.linting import show_lint
+
+    return show_lint(plan, as_json=as_json)
+
+
+# --- helpers ----------------------------------------------------------------------------------
+
+
+@cli.command(short_help="List roles: what each may do, and to which files.")
+@click.argument("directory", type=_path, required=False, metavar="[DIR]")
+@_json
+def roles(directory: Path | None, as_json: bool) -> None:
+    """List the roles of a directory and the built-in ones: operations and file bounds."""
+    from orchestrator.ui.helpers import show_roles
+
+    show_roles(directory, as_json=as_json)
+
+
+@cli.group(short_help="Questions about sets of files.")
+def scope() -> None:
+    """Questions about sets of files, given as globs."""
+
+
+@scope.command(short_help="Whether some path matches both globs.")
+@click.argument("a")
+@click.argument("b")
+def overlaps(a: str, b: str) -> int:
+    """Print `yes WITNESS` if some path matches both globs, else `no` (exit code 1)."""
+    from orchestrator.ui.helpers import show_overlap
+
+    return show_overlap(a, b)
+
+
+@cli.command(short_help="Print the JSON Schema of plans or of events.")
+@click.argument("what", type=click.Choice(["plan", "event"]))
+def schema(what: str) -> None:
+    """Print the JSON Schema of plan files, or of the lines of `events --json`."""
+    from orchestrator.ui.helpers import show_schema
+
+    show_schema(what)
+
+
+if __name__ == "__main__":
+    main()
