@@ -280,7 +280,7 @@ def memory(size: int = 10_000) -> None:
     print(f"{_verdict(each < 4096)}  memory: {each:.0f} bytes per task at the peak (goal 4096)")
 
 
-def waiting(workers: int = 500, rounds: int = 10, seconds: float = 0.05) -> None:
+def waiting(workers: int = 500, rounds: int = 40, seconds: float = 0.05) -> None:
     """Print the throughput of many workers that wait as on a network."""
     tasks = tuple(Task(id=str(i)) for i in range(workers * rounds))
     plan = Plan(name="wait", tasks=tasks, limits=Limits(workers=workers))

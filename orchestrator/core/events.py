@@ -427,13 +427,16 @@ def decode(at: float, kind: str, task: str, attempt: int, body: str) -> Event:
         ) from None
 
 
+_TASK_DEFAULTS = tuple((f.name, f.default) for f in fields(Task) if f.name != "id")
+
+
 def task_to_json(task: Task) -> dict[str, Any]:
     """Return a task as JSON values, defaults left out."""
     found: dict[str, Any] = {"id": task.id}
-    for field in fields(task):
-        value = getattr(task, field.name)
-        if value != field.default and field.name != "id":
-            found[field.name] = list(value) if isinstance(value, tuple) else value
+    for name, default in _TASK_DEFAULTS:
+        value = getattr(task, name)
+        if value is not default and value != default:
+            found[name] = list(value) if isinstance(value, tuple) else value
     return found
 
 

@@ -98,7 +98,7 @@ def _reads(state: State) -> list[str]:
         f"{path} is not read by token {token}"
         for path, tokens in state.readers.items()
         for token in tokens
-        if path not in state.live[token].reads
+        if token not in state.live or path not in state.live[token].reads
     ]
 
 
@@ -116,7 +116,10 @@ def fingerprint(state: State) -> dict[str, Any]:
         for name, r in state.records.items()
     }
     live = {
-        token: (a.lease, a.bounds, a.started, a.ends, a.reads, a.stale, a.written, a.phase, a.turn)
+        token: (
+            (a.lease, a.bounds, a.started, a.ends, a.phase, a.turn),
+            (dict(a.reads), dict(a.stale), dict(a.written), dict(a.seen)),
+        )
         for token, a in state.live.items()
     }
     return {
@@ -128,9 +131,9 @@ def fingerprint(state: State) -> dict[str, Any]:
         "reserved": sorted(name for name, _ in state.claims.reserved.items()),
         "blocked": {n: state.claims.blockers(n) for n in records if state.claims.is_blocked(n)},
         "queued": state.ready.tasks(),
-        "mail": (state.mail, {token: a.seen for token, a in state.live.items()}),
-        "notes": state.notes,
-        "mixed": state.mixed,
+        "mail": {address: tuple(mail) for address, mail in state.mail.items()},
+        "notes": tuple(state.notes),
+        "mixed": dict(state.mixed),
         "totals": (state.status, state.limit, state.token, state.tokens, state.usd),
         "ended": sum(state.counts[kind] for kind in ENDED),
     }

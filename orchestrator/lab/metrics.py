@@ -311,7 +311,7 @@ class StaleRefusals:
 
 def _answers(wrote: e.Wrote, refused: e.RequestRefused) -> bool:
     known = {path for path, _ in wrote.reads}
-    return all(path in known or (wrote.rebased and path == wrote.path) for path in refused.paths)
+    return all(wrote.rebased if path == wrote.path else path in known for path in refused.paths)
 
 
 @dataclass(slots=True)

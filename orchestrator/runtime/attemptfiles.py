@@ -3,7 +3,7 @@
 Reading costs no request. Every read is remembered with its version and its lines, and goes to
 the coordinator with the next request. When a write is refused because something has changed,
 the rule of regions is tried first (`core.regions`): what does not meet is merged and asked for
-again with the new base; only a real clash reaches the model, with what changed and by whom.
+again with the new base; only a real clash reaches whoever wrote.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from difflib import unified_diff
 
 from orchestrator.core.claims import Bounds
-from orchestrator.core.files import ABSENT, Version
+from orchestrator.core.files import ABSENT, NOWHERE, Version
 from orchestrator.core.messages import (
     Delete,
     Done,
@@ -27,6 +27,7 @@ from orchestrator.core.messages import (
 )
 from orchestrator.core.regions import WHOLE, Clash, Region, merge, touched
 from orchestrator.core.writing import changed
+from orchestrator.errors import WorkspaceError
 from orchestrator.runtime.blobs import BlobStore
 from orchestrator.runtime.view import View
 from orchestrator.runtime.workspace import SharedTree
@@ -42,7 +43,11 @@ SHOWN = 8_000
 
 @dataclass(slots=True)
 class Known:
-    """What the attempt knows of a file: a version, and which of its lines it has read."""
+    """What the attempt knows of a file: the version that it saw, and which lines of it.
+
+    A change elsewhere in the file does not make this version newer: what the attempt writes next
+    is made from the text that it saw, and must be merged with that change, not put over it.
+    """
 
     version: Version
     regions: list[Region] = field(default_factory=list)
@@ -146,9 +151,9 @@ class AttemptFiles:
             base: the version that `data` was made from; None: the one that was last read.
 
         Returns:
-            What was accepted; or the refusal, its text written for the model.
+            What was accepted; or the refusal, which `explain` writes out for a model.
         """
-        obstacle = self.view.copy.obstacle(path)
+        obstacle = self._obstacle(path)
         if obstacle:
             return Refused("invalid", obstacle, "choose another path")
         known = self._known.get(path)
@@ -170,14 +175,25 @@ class AttemptFiles:
             for file in reply.stale:
                 if file.path != path:
                     if not self._still_holds(file):
-                        return self.explain(reply)
+                        return reply
                     continue
                 merged = self._rebased(file, base, data)
                 if merged is None:
-                    return self.explain(reply)
+                    return reply
                 data, base = merged, file.current
                 merged_with[file.current.task or "somebody outside the run"] = None
         return reply if isinstance(reply, Refused) else _GONE
+
+    def _obstacle(self, path: str) -> str:
+        """Say why a file cannot be a version; "" when it can."""
+        found = self.view.copy.obstacle(path)
+        if found or self.view.version(path) != NOWHERE:
+            return found
+        if any(link.startswith(f"{path}/") for link in self._tree.links()):
+            return f"{path} is a directory"
+        if path in self._tree.ignored_among([path]):
+            return f"{path} is not versioned: git, or a list of names of caches, ignores it"
+        return ""
 
     def _request(
         self, path: str, base: Version, data: bytes | None, reads: Reads, rebased: bool
@@ -238,7 +254,6 @@ class AttemptFiles:
         else:
             unchanged = before == now
         if unchanged:
-            known.version = file.current
             self._news[file.path] = file.current.number
         return unchanged
 
@@ -247,11 +262,14 @@ class AttemptFiles:
             return None
         try:
             return self._tree.content(path, version.digest).decode()
-        except UnicodeDecodeError:
+        except (UnicodeDecodeError, WorkspaceError):  # lost: it was changed from outside
             return None
 
     def explain(self, reply: Refused) -> Refused:
-        """Write the refusal out for the model: what changed, by whom, and what it is now."""
+        """Write a stale refusal out for a model: what changed, by whom, and what it is now.
+
+        What is shown whole counts as read: the model's next edit may build on it.
+        """
         shown = [self._account(file) for file in reply.stale]
         return Refused("stale", "\n\n".join(shown), reply.fix, reply.stale)
 
@@ -261,7 +279,8 @@ class AttemptFiles:
         now = self._text(file.path, file.current)
         happened = changed(file.path, file.current)
         parts = [f"{file.path} has changed since you read it: {happened}."]
-        if now is None:
+        if now is None:  # gone, or no text any more: there is nothing to read again
+            self._acknowledge(file)
             return parts[0]
         if before is not None:
             diff = unified_diff(
@@ -270,11 +289,14 @@ class AttemptFiles:
             parts.append(f"What changed:\n{_cut(''.join(diff))}")
         if len(now) <= SHOWN:
             parts.append(f"{file.path} is now:\n{now}")
-            self._known[file.path] = Known(file.current, [WHOLE])
-            self._news[file.path] = file.current.number
+            self._acknowledge(file)
         else:
             parts.append(f"{file.path} is long: read it again before you edit it.")
         return "\n".join(parts)
+
+    def _acknowledge(self, file: StaleFile) -> None:
+        self._known[file.path] = Known(file.current, [WHOLE])
+        self._news[file.path] = file.current.number
 
 
 def _cut(text: str) -> str:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from traceback import extract_tb
 
@@ -19,6 +19,7 @@ from orchestrator.core.messages import (
     Note,
     Phase,
     Refused,
+    Renew,
     Reply,
     Report,
     Request,
@@ -29,6 +30,8 @@ from orchestrator.core.messages import (
     Submit,
     Widen,
 )
+from orchestrator.core.paths import PathError, canonical
+from orchestrator.core.scope import Scope
 from orchestrator.core.task import Task
 from orchestrator.errors import OrchestratorError, ScopeViolation, StaleWrite, WorkspaceError
 from orchestrator.runtime.attemptfiles import AttemptFiles
@@ -77,13 +80,29 @@ class TestRun:
     cut: int
 
 
+@dataclass(frozen=True, slots=True)
+class CommandRun:
+    """A command, and what became of the files that it changed.
+
+    Attributes:
+        result: how the command ended.
+        written: files that it changed and that are versions now.
+        put_back: files that it changed and that are as they were, each with the reason.
+    """
+
+    result: CommandResult
+    written: tuple[str, ...] = ()
+    put_back: Mapping[str, str] = field(default_factory=dict)
+
+
 class Context:
-    """One attempt at one task, as whoever works on it sees it.
+    """One attempt at one task, as whoever works on it sees it. For one thread at a time.
 
     Attributes:
         task: the task.
         lease: the right to work on it.
         interrupt: set when the lease has ended; long work should end soon after.
+        ending: the coordinator's answer to what ended the attempt; None: it goes on.
     """
 
     def __init__(
@@ -96,6 +115,7 @@ class Context:
         bounds: Bounds | None = None,
     ) -> None:
         self.task, self.lease, self.interrupt = task, lease, interrupt
+        self.ending: Reply | None = None
         self._ask, self._site = ask, site
         self._tested: TestRun | None = None
         self._mail: list[Mail] = []
@@ -138,8 +158,13 @@ class Context:
     # --- for task functions -----------------------------------------------------------------------
 
     def read(self, path: str) -> str | None:
-        """Return a file's text; None: there is no such file."""
-        data = self.files.read(path)
+        """Return a file's text; None: there is no such file.
+
+        Raises:
+            ScopeViolation: this is not the path of a workspace file.
+            UnicodeDecodeError: the file is not text; `files.read` returns its bytes.
+        """
+        data = self.files.read(self._plain(path))
         return None if data is None else data.decode()
 
     def write(self, path: str, text: str) -> None:
@@ -149,11 +174,18 @@ class Context:
             ScopeViolation: the task may not write this file.
             StaleWrite: what the attempt has read has changed, or its lease has ended.
         """
-        self._must(self.files.write(path, text.encode()), path)
+        self._must(self.files.write(self._plain(path), text.encode()), path)
 
     def delete(self, path: str) -> None:
         """Delete a file; raises as `write` does."""
-        self._must(self.files.write(path, None), path)
+        self._must(self.files.write(self._plain(path), None), path)
+
+    def _plain(self, path: str) -> str:
+        try:
+            return canonical(path)
+        except PathError as error:
+            place = f"task {self.task.id}"
+            raise ScopeViolation(error.what, place, "one file has one path", error.fix) from None
 
     def _must(self, outcome: object, path: str) -> None:
         if isinstance(outcome, Refused):
@@ -217,26 +249,45 @@ class Context:
 
     def widen(self, globs: tuple[str, ...], reason: str = "") -> Reply:
         """Ask for more files, within the role; may wait until another task has ended."""
-        return self._ask(Widen(self.lease.token, globs, reason))
+        reply = self._ask(Widen(self.lease.token, globs, reason))
+        if isinstance(reply, Done) and self._files:
+            held, more = self._files.bounds, Scope(globs)
+            self._files.bounds = Bounds(
+                held.writes.union(more), held.shares, held.reads.union(more)
+            )
+            self._notices += self._files.sync()  # others may have worked on them while we waited
+        return reply
 
     # --- commands ---------------------------------------------------------------------------------
 
-    def run(self, command: str | list[str]) -> CommandResult:
+    def run(self, command: str | list[str]) -> CommandRun:
         """Run a command in the private copy.
 
         A string goes through the shell, a list does not. Files that it changed inside the
         effective write scope become writes; any others are put back.
         """
-        site = self._need_site()
+        copy = self._need_site().view.copy
+        if not isinstance(self._ask(Renew(self.lease.token)), Done):
+            self.interrupt.set()
         result = self._execute(command)
-        for path, digest in site.view.copy.changed().items():
-            data = None if digest is None else site.view.copy.read(path)
-            refused = not self.files.bounds.may_write(path) or isinstance(
-                self.files.write(path, data), Refused
-            )
+        written: list[str] = []
+        put_back: dict[str, str] = {}
+        for path, digest in copy.changed().items():
+            data = None if digest is None else copy.read(path)
+            refused = self._take_over(path, data)
             if refused:
-                site.view.copy.restore([path])
-        return result
+                put_back[path] = refused
+                copy.restore([path])
+            else:
+                written.append(path)
+        return CommandRun(result, tuple(written), put_back)
+
+    def _take_over(self, path: str, data: bytes | None) -> str:
+        """Make a write of what a command did to a file; say why that cannot be, "" if it can."""
+        if not self.files.bounds.may_write(path):
+            return "it is outside the files that you may write"
+        outcome = self.files.write(path, data)
+        return outcome.why if isinstance(outcome, Refused) else ""
 
     def test(self, tests: tuple[str, ...] | None = None) -> TestRun | None:
         """Run the task's test command on a fresh cut; None: the task has none.
@@ -288,27 +339,22 @@ class Context:
             `Granted` or `Stop`: accepted, and this is what to do next. A `TestRun`: its tests
             do not pass. `Refused`: what stands against it.
         """
-        reply: Reply = Refused("stale", "files changed under every test run", "submit again")
+        stale: Refused | None = None
         for _ in range(RETESTS):
             tested = self._evidence()
             if tested is not None and not tested.passed:
                 return tested
             reads = self._files.take_news() if self._files else ()
-            request = Submit(
-                self.lease.token,
-                tested.cut if tested else 0,
-                True,
-                tested.digest if tested else "",
-                summary,
-                reads,
-            )
-            reply = self._ask(request)
+            cut, evidence = (tested.cut, tested.digest) if tested else (0, "")
+            reply = self._ask(Submit(self.lease.token, cut, True, evidence, summary, reads))
             if not isinstance(reply, Refused) or reply.kind != "stale":
-                return reply
-            self._tested = None
+                return self._ended(reply)
+            self._tested, stale = None, reply
             if not self.files.revalidate(reply.stale):
-                return self.files.explain(reply)
-        return reply
+                return reply
+        assert stale is not None
+        why = f"files changed during each of {RETESTS} test runs; now {stale.why}"
+        return Refused("stale", why, "submit again", stale.stale)
 
     def _evidence(self) -> TestRun | None:
         tested = self._tested
@@ -319,7 +365,14 @@ class Context:
 
     def give_up(self, cause: Cause, reason: str, spent: Spent = Spent()) -> Reply:  # noqa: B008
         """End the attempt without success; answered by what to do next."""
-        return self._ask(GiveUp(self.lease.token, cause, reason, spent))
+        return self._ended(self._ask(GiveUp(self.lease.token, cause, reason, spent)))
+
+    def _ended(self, reply: Reply) -> Reply:
+        """Remember what to do next: nobody asks a second time for an attempt that has ended."""
+        if isinstance(reply, Granted | Stop):
+            self.ending = reply
+            self.interrupt.set()
+        return reply
 
 
 _PACKAGE = Path(__file__).resolve().parent.parent
@@ -343,8 +396,8 @@ class FunctionWork:
         try:
             self._function(context)
         except Exception as error:
-            return context.give_up("error", _place(error))
-        reply = context.submit()
+            return context.ending or context.give_up("error", _place(error))
+        reply = context.ending or context.submit()
         if isinstance(reply, Granted | Stop):
             return reply
         if isinstance(reply, TestRun):

@@ -18,9 +18,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import count
 from queue import Empty, SimpleQueue
+from threading import TIMEOUT_MAX, Lock, Thread
 from threading import Event as Signal
-from threading import Lock, Thread
 from typing import Protocol
 
 from orchestrator.core.claims import Bounds
@@ -50,10 +51,13 @@ from orchestrator.errors import InternalError, OrchestratorError, RunStopped, Wo
 from orchestrator.runtime.clock import Clock, SystemClock
 from orchestrator.runtime.eventlog import EventLog
 
-BATCH = 256
-"""Requests per commit at most, so that one answer never waits for thousands of others."""
+BATCH = 64
+"""Requests per commit at most: nobody's answer waits long for the others'. With 500 workers that wait
+50 ms each, 256 gave 51 % of the ideal throughput, 64 gave 81 %, 8 gave 72 %."""
 
 Listener = Callable[[Sequence[Event]], None]
+
+_calls = count()
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,7 +157,7 @@ class Coordinator:
         self._members: dict[str, Member] = {}
         self._spawn: Callable[[str], Member] | None = None
         self._spawned = 0
-        self._ended = False
+        self._closing = self._ended = False
         self._thread = Thread(target=self._serve, name="coordinator", daemon=True)
         self.finished = Signal()
         self.error: BaseException | None = None
@@ -180,7 +184,7 @@ class Coordinator:
 
     def call(self, request: Request) -> Reply:
         """Ask once, from any thread that is not a worker: approve, cancel, retry, add tasks."""
-        name = f"call-{id(request)}"
+        name = f"call-{next(_calls)}"
         ask = self.connect(name)
         try:
             return ask(request)
@@ -273,7 +277,7 @@ class Coordinator:
             self.error = RunStopped(error.what, error.where, error.why, error.fix)
         except OrchestratorError as error:
             self.error = error
-        except Exception as error:
+        except BaseException as error:  # whatever it is, nobody may be left waiting without a word
             self.error = InternalError(
                 f"the coordinator failed: {type(error).__name__}: {error}",
                 "runtime/coordinator.py",
@@ -285,27 +289,32 @@ class Coordinator:
             self._end()
 
     def _receive(self) -> list[tuple[str, Request]] | None:
-        """Wait for requests; None when the coordinator is told to end."""
+        """Wait for requests; None once we are told to end and nothing is left to be answered."""
+        batch: list[tuple[str, Request]] = []
         due = self._machine.next_deadline()
         try:
-            if due is None:
-                first = self._requests.get()
-            else:
-                first = self._requests.get(timeout=max(0.0, due - self._clock.now()))
-        except Empty:
-            return [("", Tick())]
-        batch = []
-        try:
-            while True:
-                sender, request = first
+            while len(batch) < BATCH:
+                sender, request = self._next(due, wait=not (batch or self._closing))
                 if request is None:
-                    return None
-                batch.append((sender, request))
-                if len(batch) == BATCH:
-                    return batch
-                first = self._requests.get_nowait()
+                    self._closing = True
+                else:
+                    batch.append((sender, request))
         except Empty:
-            return batch
+            pass
+        if self._closing:
+            return batch or None
+        # Last, so that whoever asked in time is heard first; and also when the queue never empties.
+        if not batch or (due is not None and due <= self._clock.now()):
+            batch.append(("", Tick()))
+        return batch
+
+    def _next(self, due: float | None, wait: bool) -> tuple[str, Request | None]:
+        if not wait:
+            return self._requests.get_nowait()
+        if due is None:
+            return self._requests.get()
+        seconds = max(0.0, due - self._clock.now())
+        return self._requests.get(timeout=min(seconds, TIMEOUT_MAX))
 
     def _step(self, batch: list[tuple[str, Request]]) -> None:
         steps: list[tuple[str, Request, Step]] = []
@@ -336,7 +345,10 @@ class Coordinator:
 
     def _tell(self, batch: list[tuple[str, Request]], events: list[Event]) -> None:
         for listener in self._listeners:
-            listener(events)
+            try:
+                listener(events)
+            except BaseException as error:
+                raise _listener_failed(listener, error) from error
         for _, request in batch:
             if type(request) is Lost:
                 self._replace(request.worker)
@@ -385,3 +397,12 @@ class Coordinator:
         for member in tuple(self._members.values()):
             member.end_lease(-1)
         self.finished.set()
+
+
+def _listener_failed(listener: Listener, error: BaseException) -> RunStopped:
+    return RunStopped(
+        f"a listener failed: {type(error).__name__}: {error}",
+        getattr(listener, "__qualname__", repr(listener)),
+        "listeners are called by the coordinator itself and must not raise",
+        "mend the listener, then resume the run; nothing that was accepted is lost",
+    )

@@ -94,6 +94,8 @@ def _overlapping_pairs(
     graph costs one machine word for 64 tasks; equal scopes are compared once.
     """
     clashes = _clashes(these, order)
+    if not any(clashes):
+        return [], 0
     rank = {name: position for position, name in enumerate(order)}
     pairs: list[tuple[str, str]] = []
     total = 0

@@ -69,6 +69,8 @@ def check_dependencies(these: TaskList) -> list[Finding]:
     guesses: dict[str, str | None] = {}
     for position, task in enumerate(these.tasks):
         for entry, name in enumerate(task.depends_on):
+            if name != task.id and name in these.index:
+                continue
             place = these.places.task(position, "depends_on", entry)
             if name == task.id:
                 found.append(
@@ -80,7 +82,7 @@ def check_dependencies(these: TaskList) -> list[Finding]:
                         tasks=(task.id,),
                     )
                 )
-            elif name not in these.index:
+            else:
                 if name not in guesses and len(guesses) < MAX_HINTS:
                     others = (other for other in these.index if other != task.id)
                     guesses[name] = nearest(name, others)

@@ -25,6 +25,9 @@ from orchestrator.ui.words import count, place, run_name
 
 Begin = Callable[[Progress], Run]
 
+LAST_WORDS = 1.0
+"""Seconds that the screen may take to end when the process leaves at once."""
+
 _TONES: dict[RunStatus, str] = {
     "succeeded": "bold green",
     "failed": "bold red",
@@ -74,6 +77,7 @@ def drive(begin: Begin, show: Show, session: Session, board: Board | None = None
             except KeyboardInterrupt:
                 progress.tell("Interrupted: ending what runs. Press Ctrl-C again to leave at once.")
                 run.halt("interrupted")
+                run.finished()
             result = run.wait()
         except KeyboardInterrupt:
             _leave(run, progress)
@@ -103,7 +107,7 @@ def _opening(run: Run, *, again: bool) -> str:
 def _leave(run: Run, progress: Progress) -> NoReturn:
     """End the process without waiting for anybody; the log holds all that was answered."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    progress.stop()
+    progress.stop(LAST_WORDS)
     name = run_name(run.folder.path)
     output.complain(f"Left at once. Go on with: orchestrator resume {name}")
     os._exit(INTERRUPTED)

@@ -8,15 +8,15 @@ from typing import Any, Literal
 
 from orchestrator.core import events as e
 from orchestrator.core.history import AttemptHistory
-from orchestrator.core.messages import Cause
 from orchestrator.core.states import TaskState
+from orchestrator.core.task import Task
 from orchestrator.lab.metrics import StaleRefusals
 from orchestrator.ui.board import Board
 from orchestrator.ui.words import duration, limit, listed, one_line
 
 Tone = Literal["start", "good", "bad", "warn", "quiet"]
 
-CAUSES: Mapping[Cause, str] = {
+CAUSES: Mapping[str, str] = {
     "gave_up": "the agent gave up",
     "tests_failed": "tests failed",
     "error": "an error in the task function",
@@ -113,16 +113,24 @@ def _granted(board: Board, event: e.LeaseGranted) -> Line:
 def _succeeded(board: Board, event: e.Succeeded) -> Line:
     last = _last(board, event.task)
     took = duration(event.at - last.started)
-    wrote = f", wrote {listed(tuple(last.files), 2)}" if last.files else ""
     words = attempt_words(board, event.task, last)
+    wrote = _wrote(last, board.task(event.task).task)
     return Line(event.at, event.task, f"{words}: succeeded in {took}{wrote}", "good")
+
+
+def _wrote(attempt: AttemptHistory, task: Task) -> str:
+    """Name one of the files, rather its own than one that others edit too; count the others."""
+    files = sorted(attempt.files, key=lambda path: path in task.shares)
+    if not files:
+        return ""
+    return f", wrote {files[0]}" + (f" and {len(files) - 1} more" if len(files) > 1 else "")
 
 
 def _ended(board: Board, event: e.AttemptEnded) -> Line:
     words = attempt_words(board, event.task, _last(board, event.task))
     cause = CAUSES.get(event.cause, event.cause)
     reason = one_line(event.reason)
-    if event.cause in ("interrupted", "cancelled"):
+    if event.cause == "cancelled" or not event.counts:
         return Line(event.at, event.task, f"{words}: {cause}", "warn")
     if event.then == "ready":
         return Line(event.at, event.task, f"{words}: {cause}, trying again ({reason})", "warn")

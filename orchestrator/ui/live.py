@@ -84,7 +84,7 @@ class LiveScreen:
         """Print the message above the table."""
         self._lines.append(Text(text))
 
-    def draw(self, now: float, news: bool) -> None:
+    def draw(self, now: float) -> None:
         """Draw the table as it is now."""
         if not self._live.is_started:
             self._live.start()
@@ -102,7 +102,7 @@ class LiveScreen:
     def _print(self) -> None:
         lines, self._lines = self._lines, []
         if lines:
-            self._console.print(*lines, sep="\n")
+            self._console.print(Group(*lines))
 
 
 def spoken(line: Line, width: int) -> Text:
@@ -157,7 +157,7 @@ def _rows(board: Board, now: float) -> Iterator[Row]:
 def _running(board: Board, name: str, now: float) -> Row:
     task = board.task(name)
     attempt = task.attempts[-1]
-    doing = f"{attempt.phase} {attempt.detail}" if attempt.detail else attempt.phase
+    doing = f"{attempt.phase}: {attempt.detail}" if attempt.detail else attempt.phase
     return Row(
         mark="●",
         style="cyan",

@@ -24,12 +24,15 @@ from orchestrator.ui.words import listed
 QUIET = 60.0
 """Seconds without news after which plain progress says that the run still lives."""
 
+SHARE = 0.1
+"""Part of one processor that drawing may take: big pictures are drawn less often."""
+
 
 class Screen(Protocol):
     """Where progress is shown. Used by one thread at a time.
 
     Attributes:
-        every: seconds after which it is drawn again though nothing happened.
+        every: seconds from one picture to the next; from `QUIET` on: seconds without news.
     """
 
     every: float
@@ -42,13 +45,8 @@ class Screen(Protocol):
         """Show a message about the run."""
         ...
 
-    def draw(self, now: float, news: bool) -> None:
-        """Bring the picture up to date.
-
-        Args:
-            now: seconds since the run began.
-            news: whether something has happened since the last time.
-        """
+    def draw(self, now: float) -> None:
+        """Bring the picture up to date; `now` is in seconds since the run began."""
         ...
 
     def close(self) -> None:
@@ -78,10 +76,8 @@ class PlainScreen:
         """Write the message."""
         say(text, self._stream)
 
-    def draw(self, now: float, news: bool) -> None:
+    def draw(self, now: float) -> None:
         """Say now and then that the run still lives."""
-        if news:
-            return
         running = self._narrator.board.among(TaskState.RUNNING)
         text = f"still running: {listed(running)}" if running else "nothing is running"
         say(Line(now, "", text, "quiet").plain(self._narrator.width), self._stream)
@@ -101,7 +97,7 @@ class SilentScreen:
     def tell(self, text: str) -> None:
         """Do nothing."""
 
-    def draw(self, now: float, news: bool) -> None:
+    def draw(self, now: float) -> None:
         """Do nothing."""
 
     def close(self) -> None:
@@ -155,11 +151,11 @@ class Progress:
         self._thread = Thread(target=self._run, args=work, name="progress", daemon=True)
         self._thread.start()
 
-    def stop(self) -> None:
-        """Show what has been heard until now, then end."""
+    def stop(self, timeout: float | None = None) -> None:
+        """Show what has been heard until now, then end; wait for that `timeout` seconds at most."""
         if self._thread is not None:
             self._queue.put(None)
-            self._thread.join()
+            self._thread.join(timeout)
             self._thread = None
 
     def _run(self, narrator: Narrator, opening: str) -> None:
@@ -181,11 +177,14 @@ class Progress:
         screen.show(narrator.first())
         due = self._time() + screen.every
         while True:
+            now = self._time()
+            if now >= due:
+                screen.draw(self._run_time(narrator.board))
+                ended = self._time()
+                due = ended + max(screen.every, (ended - now) / SHARE)
             try:
                 item = self._queue.get(timeout=max(0.0, due - self._time()))
             except Empty:
-                screen.draw(self._now(narrator.board), news=False)
-                due = self._time() + screen.every
                 continue
             if item is None:
                 return
@@ -201,7 +200,7 @@ class Progress:
         self._began = began if self._began is None else min(self._began, began)
         return narrator.apply(news.events)
 
-    def _now(self, board: Board) -> float:
+    def _run_time(self, board: Board) -> float:
         """Seconds since the run began, in the run's own time."""
         if self._began is None:
             return board.history.now

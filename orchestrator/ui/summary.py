@@ -112,7 +112,7 @@ def _failure(record: Record, name: str) -> str:
     last = task.last
     if last is None:
         return f"{name} failed: {one_line(task.reason)}."
-    cause = CAUSES.get(last.outcome, last.outcome)  # type: ignore[call-overload]
+    cause = CAUSES.get(last.outcome, last.outcome)
     lines = [f"{name} failed after {count(len(task.attempts), 'attempt')}: {cause}."]
     lines += [f"    {line}" for line in _last_words(record, task, last)]
     look = _where_to_look(record, task)
@@ -178,7 +178,7 @@ def _figures(record: Record) -> Iterator[str]:
     if repeated:
         number = sum(repeated.values())
         names = [
-            f"{name} ({CAUSES.get(cause, cause)}{f', {n} times' if n > 1 else ''})"  # type: ignore[call-overload]
+            f"{name} ({CAUSES.get(cause, cause)}{f', {n} times' if n > 1 else ''})"
             for (name, cause), n in repeated.items()
         ]
         yield f"{count(number, 'attempt was', 'attempts were')} repeated: {listed(names, 8)}."

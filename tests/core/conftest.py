@@ -46,9 +46,7 @@ class Bench:
         validate_reads: bool = True,
         **limits: Any,
     ) -> None:
-        rules = Rules(
-            exclusive=exclusive, validate_reads=validate_reads, limits=Limits(**limits)
-        )
+        rules = Rules(exclusive=exclusive, validate_reads=validate_reads, limits=Limits(**limits))
         self._make = lambda: Machine(tasks, rules, roles, files)
         self.machine = self._make()
         self.now = 0.0

@@ -124,6 +124,34 @@ def test_reservations_that_overlap_are_served_in_their_order() -> None:
     assert block(claims, "second", bounds("bc")) == []
 
 
+def test_two_sides_cannot_take_turns_before_a_wide_task_for_ever() -> None:
+    """Left and right tasks overlap the wide one but not one another, and reserve in turns."""
+    claims = Claims()
+    wide, sides = bounds("ab"), {"left": ("x", bounds("ax")), "right": ("y", bounds("by"))}
+    running: list[tuple[str, str]] = []
+    tries = 0
+    for turn in range(10 * PATIENCE):
+        name = ("left", "right")[turn % 2]
+        hold, wanted = sides[name]
+        for n in range(PATIENCE):
+            claims.hold(f"{hold}{turn}.{n}", bounds(hold))
+            block(claims, f"{name}{turn}", wanted)
+            if n < PATIENCE - 1:
+                claims.end(f"{hold}{turn}.{n}")
+        running.append((f"{hold}{turn}.{PATIENCE - 1}", f"{name}{turn}"))
+        if not claims.is_blocked("wide"):
+            tries += 1
+            if not block(claims, "wide", wide):
+                break
+        if turn:
+            small, side = running.pop(0)
+            claims.end(small)
+            assert block(claims, side, sides[side.rstrip("0123456789")][1]) == []
+            claims.end(side)
+    assert "wide" in claims.held
+    assert tries <= PATIENCE + 1
+
+
 def test_a_reservation_goes_with_its_task() -> None:
     claims = Claims()
     pass_over(claims, "wide", bounds("abc"), "a", PATIENCE)
@@ -153,26 +181,35 @@ letters = st.lists(st.sampled_from(FILES), max_size=2, unique=True).map("".join)
     st.lists(st.tuples(letters, letters), min_size=1, max_size=6),
     st.lists(st.tuples(st.integers(0, 5), st.booleans()), max_size=40),
 )
-def test_against_a_model(
-    wants: list[tuple[str, str]], steps: list[tuple[int, bool]]
-) -> None:
+def test_against_a_model(wants: list[tuple[str, str]], steps: list[tuple[int, bool]]) -> None:
     """Any order of starts and ends: no two overlap, and nobody sleeps beside free files."""
     claims, running, asleep = Claims(), dict[int, None](), set[int]()
+
+    def start(n: int) -> None:
+        if block(claims, str(n), bounds(*wants[n])):
+            asleep.add(n)
+        else:
+            running[n] = None
+
+    def end(n: int) -> None:
+        del running[n]
+        asleep.difference_update(int(name) for name in claims.end(str(n)))
+
     for number, starts in steps:
         n = number % len(wants)
         if starts and n not in running and n not in asleep:
-            if block(claims, str(n), bounds(*wants[n])):
-                asleep.add(n)
-            else:
-                running[n] = None
+            start(n)
         elif not starts and n in running:
-            del running[n]
-            asleep -= {int(name) for name in claims.end(str(n))}
+            end(n)
         assert claims.problems() == []
         for one, other in combinations(running, 2):
             assert not set(wants[one][0]) & set("".join(wants[other]))
             assert not set("".join(wants[one])) & set(wants[other][0])
-        for n in asleep:
-            assert claims.blockers(str(n)), "it sleeps, and nobody would wake it"
-        if not running:
-            assert not asleep
+    left = set(range(len(wants))) - running.keys()
+    while left or running:
+        for n in left - asleep:
+            start(n)
+        left -= running.keys()
+        assert running, "all sleep, and nobody would wake them"
+        for n in tuple(running):
+            end(n)

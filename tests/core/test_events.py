@@ -7,7 +7,7 @@ from dataclasses import MISSING, fields
 from typing import Any, get_type_hints
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from orchestrator.core.events import (
@@ -22,7 +22,7 @@ from orchestrator.core.events import (
     task_from_json,
     task_to_json,
 )
-from orchestrator.core.messages import Spent
+from orchestrator.core.messages import Reads, Spent
 from orchestrator.core.task import Task
 from orchestrator.errors import LogError
 
@@ -30,10 +30,6 @@ text = st.text(st.characters(exclude_categories=["Cs"]), max_size=8)
 seconds = st.floats(0, 1e9)
 whole = st.integers(-1, 2**53)
 
-st.register_type_strategy(
-    Spent,
-    st.builds(Spent, whole, whole, whole, whole, st.none() | seconds),
-)
 tasks = st.builds(
     Task,
     **{
@@ -47,23 +43,30 @@ tasks = st.builds(
 )
 
 
+by_type: dict[Any, st.SearchStrategy[Any]] = {
+    float: seconds,
+    int: whole,
+    str: text,
+    Reads: st.lists(st.tuples(text, whole), max_size=2).map(tuple),
+    Spent: st.builds(Spent, whole, whole, whole, whole, st.none() | seconds),
+    tuple[Task, ...]: st.lists(tasks, max_size=2).map(tuple),
+}
+
+
 def values(kind: type[Any]) -> st.SearchStrategy[Any]:
     """Build any event of a kind from the types of its fields."""
-    by_type: dict[Any, st.SearchStrategy[Any]] = {float: seconds, int: whole, str: text}
     hints = get_type_hints(kind)
-    if "tasks" in hints:
-        by_type[hints["tasks"]] = st.lists(tasks, max_size=2).map(tuple)
-    given_fields = {name: by_type.get(hint, st.from_type(hint)) for name, hint in hints.items()}
-    return st.builds(kind, **given_fields)
+    return st.builds(
+        kind, **{name: by_type.get(hint, st.from_type(hint)) for name, hint in hints.items()}
+    )
 
 
-st.register_type_strategy(str, text)
-st.register_type_strategy(int, whole)
 events = st.one_of([values(kind) for kind in KINDS.values()])
 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_every_kind_comes_out_as_it_went_in(kind: str) -> None:
+    @settings(max_examples=40)
     @given(values(KINDS[kind]))
     def round_trip(event: Event) -> None:
         row = encode(event)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable
+from dataclasses import replace
 
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
@@ -54,12 +55,14 @@ small = st.integers(0, 9)
 @st.composite
 def task(draw: st.DrawFn, name: str, before: tuple[str, ...]) -> Task:
     """One task that may depend on any of `before`."""
-    needs = st.one_of(st.just([]), st.lists(st.sampled_from(before), max_size=2))
+    needs: st.SearchStrategy[list[str]] = st.one_of(
+        st.just([]), st.lists(st.sampled_from(before), max_size=2)
+    )
     return Task(
         id=name,
         role=draw(st.sampled_from(tuple(ROLES))),
         depends_on=tuple(draw(needs)) if before else (),
-        writes=draw(globs),
+        writes=draw(st.one_of(st.just(()), globs)),
         shares=draw(shared),
         test=draw(st.sampled_from(["", "run"])),
         estimate=draw(st.sampled_from([1.0, 60.0, 600.0])),
@@ -108,7 +111,7 @@ class Runs(RuleBasedStateMachine):
     @initialize(tasks=plans(), bounds=limits(), exclusive=st.sampled_from([True, True, False]))
     def begin(self, tasks: tuple[Task, ...], bounds: Limits, exclusive: bool) -> None:
         self.exclusive = exclusive
-        self.rules = Rules(exclusive=exclusive, limits=bounds)
+        self.enforced = Rules(exclusive=exclusive, limits=bounds)
         self.tasks = {task.id: task for task in tasks}
         self.disk: dict[str, str | None] = {"a.py": "", "d/x.py": ""}
         self.plan, self.at_start = tasks, dict(self.disk)
@@ -129,7 +132,7 @@ class Runs(RuleBasedStateMachine):
 
     def fresh(self) -> Machine:
         files = {path: digest for path, digest in self.at_start.items() if digest is not None}
-        return Machine(self.plan, self.rules, BOUNDS, files)
+        return Machine(self.plan, self.enforced, BOUNDS, files)
 
     # --- asking -------------------------------------------------------------------------------
 
@@ -195,7 +198,8 @@ class Runs(RuleBasedStateMachine):
             self.widened(token, wanted)
 
     def widened(self, token: int, wanted: tuple[str, ...]) -> None:
-        self.extra.setdefault(token, set()).update(*(GLOBS[glob] for glob in wanted))
+        named = set[str]().union(*(GLOBS[glob] for glob in wanted))
+        self.extra.setdefault(token, set()).update(named & ROLES[self.started[token].role])
 
     def may_write(self, token: int) -> set[str]:
         return self.alone(token) | self.together(token)
@@ -328,9 +332,14 @@ class Runs(RuleBasedStateMachine):
     @rule(token=numbers, count=st.integers(1, 2), data=st.data())
     def split(self, token: int, count: int, data: st.DataObject) -> None:
         names = [f"s{len(self.tasks) + n}" for n in range(count)]
-        known = (*self.machine.state.records, *names, "nobody")
+        known = (*self.machine.state.records, *names, *names, "nobody")
         new = tuple(data.draw(task(name, known)) for name in names)
         token = data.draw(st.sampled_from([0, self.any_token(token)]))
+        if token in self.started:
+            whole = self.started[token]
+            new = tuple(
+                replace(part, role=whole.role, writes=whole.writes, shares=()) for part in new
+            )
         if isinstance(self.ask(m.Split(token, new)), m.Done):
             self.tasks |= {task.id: task for task in new}
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
+from threading import Event
 
 import pytest
 
 from orchestrator.core import events as e
 from orchestrator.core.messages import Spent
 from orchestrator.core.task import Task
-from orchestrator.errors import WorkspaceError
+from orchestrator.errors import StaleWrite, WorkspaceError
 from orchestrator.lab.metrics import Conflict, FileWait, measure, metrics_of
 from orchestrator.runtime.context import Context
 from orchestrator.runtime.run import run
@@ -158,9 +159,10 @@ def test_a_read_that_still_holds_is_no_conflict() -> None:
         [],
         [wrote(2, "a", "y")],
         [wrote(2, "a", "x")],
+        [wrote(2, "a", "x", reads="x")],
         [wrote(2, "a", "y", rebased=True)],
     ],
-    ids=["nothing", "another file", "the file as it now is", "another file merged"],
+    ids=["nothing", "another file", "the file as it now is", "read again", "another file merged"],
 )
 def test_a_stale_write_that_the_model_was_told_of_is_a_conflict(after: list[e.Event]) -> None:
     found = metrics_of((A,), 1, [granted(0, "a"), stale(1, "a", "x"), *after, reported(3, "a")])
@@ -252,6 +254,43 @@ def test_the_log_of_a_run_is_measured(tmp_path: Path) -> None:
     assert 0 < found.utilisation <= 1
     assert found.speedup == pytest.approx(found.work / found.makespan)
     assert found.refused_stale == found.conflicts == found.refused_scope == 0
+
+
+@pytest.mark.parametrize(
+    ("line", "refused", "rebased", "conflicts"), [(1, 1, 0, 1), (9, 1, 1, 0)], ids=["met", "apart"]
+)
+def test_edits_of_a_shared_file(
+    tmp_path: Path, line: int, refused: int, rebased: int, conflicts: int
+) -> None:
+    """One task changes line 1; the other has read the file before and then changes `line`."""
+    (tmp_path / "tree").mkdir()
+    (tmp_path / "tree" / "shared").write_text("".join(f"{n}\n" for n in range(12)))
+    read, changed = Event(), Event()
+
+    def edit(context: Context, number: int) -> None:
+        lines = (context.read("shared") or "").splitlines(keepends=True)
+        if context.task.id == "late" and not changed.is_set():
+            read.set()
+            changed.wait(30)
+        lines[number] = f"{context.task.id}\n"
+        context.write("shared", "".join(lines))
+
+    def work(context: Context) -> None:
+        if context.task.id == "early":
+            read.wait(30)
+            edit(context, 1)
+            changed.set()
+            return
+        try:
+            edit(context, line)
+        except StaleWrite:
+            edit(context, line)
+
+    tasks = tuple(Task(id=name, shares=("shared",)) for name in ("early", "late"))
+    plan = Plan(name="p", tasks=tasks, base=tmp_path, workspace=Path("tree"))
+    found = measure(run(plan, work=work, workers=2, run_dir=tmp_path / "run").run_dir)
+    assert (found.refused_stale, found.rebased, found.conflicts) == (refused, rebased, conflicts)
+    assert [clash.task for clash in found.clashes] == ["late"] * conflicts
 
 
 def test_what_is_not_a_run_is_refused(tmp_path: Path) -> None:

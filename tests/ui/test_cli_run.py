@@ -7,7 +7,10 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 import pytest
@@ -68,11 +71,23 @@ def call(here: Path, *words: str, **more: Any) -> subprocess.CompletedProcess[st
     )  # fmt: skip
 
 
-def start(here: Path, *words: str) -> subprocess.Popen[str]:
-    return subprocess.Popen(
-        [*PROGRAM, *words], cwd=here, env=environment(), text=True,
+@contextmanager
+def started(here: Path, *words: str) -> Iterator[subprocess.Popen[str]]:
+    """A process that does not outlive the test."""
+    process = subprocess.Popen(
+        words, cwd=here, env=environment(), text=True,
         stdout=subprocess.PIPE, stderr=subprocess.PIPE,
     )  # fmt: skip
+    try:
+        yield process
+    finally:
+        if process.poll() is None:
+            process.kill()
+        process.communicate()
+
+
+def running(here: Path, *words: str) -> AbstractContextManager[subprocess.Popen[str]]:
+    return started(here, *PROGRAM, "run", "plan.yaml", *words)
 
 
 def read_until(stream: Any, wanted: str) -> str:
@@ -103,6 +118,25 @@ def test_a_run_that_succeeds(here: Path) -> None:
     assert "Model tokens: 1,200 in, 34 out." in text
     assert "\nResult: out\n" in text
     assert (here / "out" / "base.py").read_text() == "X = 1\n"
+
+
+def test_on_a_terminal_the_table_comes_and_goes(here: Path) -> None:
+    (here / "script.yaml").write_text(SLOW.replace("600", "1"))
+    outer, inner = os.openpty()
+    seen = bytearray()
+    process = subprocess.Popen(
+        [*PROGRAM, "run", "plan.yaml"],
+        cwd=here, env={**environment(), "TERM": "xterm", "COLUMNS": "100"}, stdout=inner,
+    )  # fmt: skip
+    os.close(inner)
+    with os.fdopen(outer, "rb", buffering=0) as screen, suppress(OSError):  # EIO at the end
+        while part := screen.read(4096):
+            seen += part
+    assert process.wait(60) == 0
+    text = seen.decode()
+    assert text.rindex("\x1b[?25h") > text.rindex("\x1b[?25l")
+    assert "✓" in text
+    assert "All 3 tasks succeeded" in text[text.rindex("\x1b[?25h") :]
 
 
 def test_the_json_of_a_run_is_alone_on_standard_output(here: Path) -> None:
@@ -153,7 +187,7 @@ def test_a_limit_ends_a_run_that_can_go_on(here: Path) -> None:
     assert done.returncode == 3
     assert "The run reached its limit of 1,000 model tokens after " in done.stdout
     assert "orchestrator resume 'my run' --tokens 2000\n" in done.stdout
-    again = call(here, "resume", "my run", "--tokens", "2000")
+    again = call(here, "resume", "my run", "--tokens", "9000")
     assert again.returncode == 0, again.stdout
     assert "All 3 tasks succeeded" in again.stdout
 
@@ -197,7 +231,7 @@ def test_all_mistakes_of_a_plan_are_told_before_anything_starts(here: Path) -> N
 
 def test_ctrl_c_ends_a_run_that_can_go_on(here: Path) -> None:
     (here / "script.yaml").write_text(SLOW)
-    with start(here, "run", "plan.yaml", "--json") as process:
+    with running(here, "--json") as process:
         read_until(process.stderr, "user  attempt 1 of 2 on")
         process.send_signal(signal.SIGINT)
         out, err = process.communicate(timeout=60)
@@ -222,7 +256,7 @@ def test_ctrl_c_ends_a_run_that_can_go_on(here: Path) -> None:
 
 def test_the_end_that_a_batch_system_asks_for_is_a_ctrl_c(here: Path) -> None:
     (here / "script.yaml").write_text(SLOW)
-    with start(here, "run", "plan.yaml", "--json") as process:
+    with running(here, "--json") as process:
         read_until(process.stderr, "user  attempt 1 of 2 on")
         process.send_signal(signal.SIGTERM)
         out, _ = process.communicate(timeout=60)
@@ -231,33 +265,44 @@ def test_the_end_that_a_batch_system_asks_for_is_a_ctrl_c(here: Path) -> None:
 
 
 def test_ctrl_c_ends_the_commands_that_run(here: Path) -> None:
-    test = "python3 -c 'import os; open(os.environ[\\\"PIDFILE\\\"])'"
-    waiting = here / "fifo"
-    os.mkfifo(waiting)
-    (here / "plan.yaml").write_text(
-        PLAN.replace(PLAN[PLAN.index('test: "') : PLAN.index('"}')], f'test: "cat {waiting}')
-    )
-    assert test
-    with start(here, "run", "plan.yaml", "--json") as process:
-        # Opening the other end returns when the test command has opened its own.
-        with waiting.open("w"):
-            process.send_signal(signal.SIGINT)
-            out, _ = process.communicate(timeout=60)
+    fifo = here / "fifo"
+    os.mkfifo(fifo)
+    begin, end = PLAN.index('test: "'), PLAN.index('"}')
+    (here / "plan.yaml").write_text(f'{PLAN[:begin]}test: "cat {fifo}; sleep 600{PLAN[end:]}')
+    with running(here, "--json") as process:
+        opened = Thread(target=lambda: fifo.open("w").close(), daemon=True)
+        opened.start()
+        opened.join(60)  # opening returns when the test command has opened its end
+        assert not opened.is_alive()
+        process.send_signal(signal.SIGINT)
+        out, _ = process.communicate(timeout=60)
     assert process.returncode == 130
     assert json.loads(out)["tasks"]["base"]["state"] == "ready"
 
 
+DEAF = """\
+import sys, threading
+from orchestrator.core.task import Task
+from orchestrator.runtime.run import start
+from orchestrator.spec.plan import Plan
+from orchestrator.ui.driving import Show, drive
+from orchestrator.ui.failures import Session
+
+def work(context):  # does not notice that its lease has ended
+    threading.Event().wait()
+
+def begin(progress):
+    return start(Plan(name="p", tasks=(Task(id="a"),)), work=work, listeners=(progress,))
+
+sys.exit(drive(begin, Show(), Session()))
+"""
+
+
 def test_a_second_ctrl_c_leaves_at_once(here: Path) -> None:
-    deaf = here / "deaf.sh"
-    ready = here / "fifo"
-    os.mkfifo(ready)
-    deaf.write_text(f"trap '' TERM\ncat {ready}\nwhile :; do sleep 1; done\n")
-    begin, end = PLAN.index('test: "'), PLAN.index('"}')
-    (here / "plan.yaml").write_text(f'{PLAN[:begin]}test: "sh {deaf}{PLAN[end:]}')
-    with start(here, "run", "plan.yaml") as process:
-        ready.open("w").close()
+    with started(here, sys.executable, "-c", DEAF) as process:
+        read_until(process.stdout, "attempt 1 of 3 on w1: started")
         process.send_signal(signal.SIGINT)
-        read_until(process.stdout, "Press Ctrl-C again")
+        read_until(process.stdout, "Press Ctrl-C again to leave at once.")
         process.send_signal(signal.SIGINT)
         _, err = process.communicate(timeout=60)
     assert process.returncode == 130
@@ -265,9 +310,18 @@ def test_a_second_ctrl_c_leaves_at_once(here: Path) -> None:
     assert err == f"Left at once. Go on with: orchestrator resume {run}\n"
 
 
+def test_a_worker_that_does_not_return_is_named(here: Path) -> None:
+    with started(here, sys.executable, "-c", DEAF) as process:
+        read_until(process.stdout, "attempt 1 of 3 on w1: started")
+        process.send_signal(signal.SIGINT)
+        out, _ = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "w1 had not returned when the run ended" in out
+
+
 def test_a_killed_run_is_told_from_a_living_one(here: Path) -> None:
     (here / "script.yaml").write_text(SLOW)
-    with start(here, "run", "plan.yaml") as process:
+    with running(here) as process:
         read_until(process.stdout, "user  attempt 1 of 2 on")
         run = next(path.name for path in (here / ".orchestrator" / "runs").iterdir())
         living = call(here, "status", run)
@@ -281,13 +335,11 @@ def test_a_killed_run_is_told_from_a_living_one(here: Path) -> None:
 
 
 def test_a_reader_that_leaves_costs_nobody_their_run(here: Path) -> None:
-    with start(here, "run", "plan.yaml") as process:
+    with running(here) as process:
         assert process.stdout is not None
         process.stdout.readline()
         process.stdout.close()
-        process.wait(timeout=60)
-        assert process.stderr is not None
-        err = process.stderr.read()
+        _, err = process.communicate(timeout=60)
     assert (process.returncode, err) == (0, "")
     assert (here / "out" / "base.py").exists()
 

@@ -28,7 +28,8 @@ def granted(at: float, task: str = "lexer", attempt: int = 1) -> e.LeaseGranted:
 
 
 def ended(at: float, cause: str, then: str, reason: str = "because") -> e.AttemptEnded:
-    return e.AttemptEnded(at, "lexer", 1, 1, cause, reason, then, True)  # type: ignore[arg-type]
+    counts = cause not in ("interrupted", "limit")
+    return e.AttemptEnded(at, "lexer", 1, 1, cause, reason, then, counts)  # type: ignore[arg-type]
 
 
 def test_a_line_has_the_time_the_task_and_what_happened() -> None:
@@ -44,6 +45,14 @@ def test_an_attempt_from_its_beginning_to_its_success() -> None:
     ]
 
 
+def test_of_several_files_the_task_s_own_is_named() -> None:
+    task = Task(id="lexer", shares=("__init__.py",))
+    paths = ("__init__.py", "lexer.py", "more.py")
+    wrote = [e.Wrote(1, "lexer", 1, 1, path, 2, "d", 1) for path in paths]
+    lines = said([granted(0), *wrote, e.Succeeded(2, "lexer", 1, 1)], task)
+    assert lines[1].endswith(", wrote lexer.py and 2 more")
+
+
 @pytest.mark.parametrize(
     ("cause", "then", "text"),
     [
@@ -52,6 +61,7 @@ def test_an_attempt_from_its_beginning_to_its_success() -> None:
         ("worker_died", "ready", "the worker died, trying again (because)"),
         ("interrupted", "ready", "interrupted"),
         ("cancelled", "cancelled", "cancelled"),
+        ("limit", "ready", "a limit was reached"),
     ],
 )
 def test_how_an_attempt_ends(cause: str, then: str, text: str) -> None:

@@ -49,7 +49,7 @@ def test_a_running_task_has_all_its_figures() -> None:
     )
     row = next(line for line in drawn(board, 4.2, width=110) if "lexer" in line)
     assert row.split() == [
-        "●", "lexer", "implementer", "w2", "1/3", "4", "write", "edit_file", "12.3k", "3.2s",
+        "●", "lexer", "implementer", "w2", "1/3", "4", "write:", "edit_file", "12.3k", "3.2s",
     ]  # fmt: skip
 
 
@@ -126,7 +126,8 @@ class Terminal(io.StringIO):
 @pytest.fixture
 def screen(monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[LiveScreen, Terminal]]:
     monkeypatch.setenv("TERM", "xterm")
-    monkeypatch.delenv("NO_COLOR", raising=False)
+    monkeypatch.setenv("NO_COLOR", "1")
+    monkeypatch.setenv("COLUMNS", "80")
     stream = Terminal()
     made = LiveScreen(stream, Narrator(busy(4, 2)))
     yield made, stream
@@ -143,15 +144,24 @@ def test_news_stays_above_the_picture(screen: tuple[LiveScreen, Terminal]) -> No
         ]
     )
     assert stream.getvalue() == ""
-    live.draw(1, news=True)
+    live.draw(1)
     text = stream.getvalue()
     assert text.index("Run r of p") < text.index("attempt 1: succeeded") < text.rindex("task_001")
     assert "started" not in text
 
 
+def test_a_long_line_is_cut_a_long_message_is_not(screen: tuple[LiveScreen, Terminal]) -> None:
+    live, stream = screen
+    live.tell("Log: " + "m" * 200)
+    live.show([Line(0.5, "task_000", "wrote " + "x" * 200, "good")])
+    live.draw(1)
+    assert stream.getvalue().count("m" * 80) == 2
+    assert "xxx…\n" in stream.getvalue()
+
+
 def test_the_cursor_comes_back(screen: tuple[LiveScreen, Terminal]) -> None:
     live, stream = screen
-    live.draw(1, news=False)
+    live.draw(1)
     live.show([Line(2, "task_000", "the end", "bad")])
     live.close()
     text = stream.getvalue()
@@ -164,7 +174,7 @@ def test_no_colour_is_honoured(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("NO_COLOR", "1")
     stream = Terminal()
     live = LiveScreen(stream, Narrator(busy(4, 2)))
-    live.draw(1, news=False)
+    live.draw(1)
     live.close()
     assert "\x1b[3" not in stream.getvalue()
     assert "\x1b[9" not in stream.getvalue()
