@@ -84,7 +84,7 @@ class OrchestratorError(Exception):
 
     def __str__(self) -> str:
         own = Problem(self.what, self.where, self.why, self.fix)
-        if self.problems == (own,):
+        if len(self.problems) == 1 and str(self.problems[0]) == str(own):
             return str(own)
         return "\n".join([str(own), *(str(problem) for problem in self.problems)])
 

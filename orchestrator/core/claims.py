@@ -115,11 +115,15 @@ class Claims:
         self._reservations = 0
 
     def against(self, task: str, bounds: Bounds) -> list[str]:
-        """Return the tasks that keep this one from starting; empty when its files are free."""
+        """Return tasks that must end before this one may start; empty when its files are free.
+
+        Of those that have reserved before it only the last is named: so a long queue for one
+        file wakes one after the other, not all at every end.
+        """
         holders = self.held.against(task, bounds)
         turn = self._turns.get(task, self._reservations)
         earlier = [t for t in self.reserved.against(task, bounds) if self._turns[t] < turn]
-        return list(dict.fromkeys([*holders, *earlier]))
+        return [*holders, *sorted(earlier, key=self._turns.__getitem__)[-1:]]
 
     def hold(self, task: str, bounds: Bounds) -> None:
         """A task starts: all its files at once."""

@@ -85,13 +85,12 @@ class Decision:
     def refuse(self, attempt: LiveAttempt, request: object, refused: Refused) -> Refused:
         """Record a refusal that whoever studies the run will want to count."""
         lease, paths = attempt.lease, tuple(file.path for file in refused.stale)
-        if not paths and hasattr(request, "path"):
-            paths = (request.path,)
-        name = type(request).__name__.lower()
+        name = getattr(request, "tool", type(request).__name__.lower())
+        path = getattr(request, "path", "")
         self.emit(
             e.RequestRefused(
                 self.at, lease.task, lease.attempt, lease.token,
-                name, refused.kind, refused.why, paths,
+                name, refused.kind, refused.why, paths, path,
             )
         )  # fmt: skip
         return refused

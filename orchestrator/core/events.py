@@ -90,7 +90,13 @@ class Wrote:
 
 @dataclass(frozen=True, slots=True)
 class RequestRefused:
-    """A request was refused: nothing changed, but whoever studies the run wants to know."""
+    """A request was refused: nothing changed, but whoever studies the run wants to know.
+
+    Attributes:
+        request: what was asked, or the tool that was used.
+        paths: files that had changed, for a stale request.
+        path: the file that was to be written; "" for other requests.
+    """
 
     at: float
     task: str
@@ -100,6 +106,7 @@ class RequestRefused:
     refusal: RefusalKind
     why: str
     paths: tuple[str, ...] = ()
+    path: str = ""
 
 
 @dataclass(frozen=True, slots=True)

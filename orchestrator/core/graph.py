@@ -110,15 +110,15 @@ class TaskGraph:
     def _order(self, edges: list[tuple[str, str]], new: Mapping[str, Task]) -> list[str]:
         import networkx as nx
 
-        whole = not self._tasks
-        try:
-            if whole:
-                return list(nx.topological_sort(self._dag))
+        touched = self._dag
+        if self._tasks:
             # Only what lies above the new tasks can change its rank, or be in a new cycle.
-            touched = set(new).union(*(nx.ancestors(self._dag, task) for task in new))
-            return list(nx.topological_sort(self._dag.subgraph(touched)))
+            above = set(new).union(*(nx.ancestors(self._dag, task) for task in new))
+            touched = self._dag.subgraph(above)
+        try:
+            return list(nx.topological_sort(touched))
         except nx.NetworkXUnfeasible:
-            cycle = tuple(start for start, _ in nx.find_cycle(self._dag))
+            cycle = tuple(start for start, _ in nx.find_cycle(touched))
             self._dag.remove_edges_from(edges)
             self._dag.remove_nodes_from(new)
             raise CycleError((*cycle, cycle[0])) from None

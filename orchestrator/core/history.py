@@ -43,7 +43,6 @@ class TaskHistory:
     """One task.
 
     Attributes:
-        ready: when it last became ready; None before.
         blocked_by: tasks whose files it waits for, when it last tried to start.
         input: model tokens put in, cached ones included.
         output: model tokens that came out.
@@ -92,7 +91,6 @@ class History:
         self.first: float | None = None
         self.refused_stale = 0
         self.refused_scope = 0
-        self.conflicts = 0
 
     def apply(self, event: e.Event) -> None:
         """Take in one event."""

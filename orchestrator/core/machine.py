@@ -33,7 +33,7 @@ from orchestrator.core.state import LiveAttempt, State
 from orchestrator.core.states import TaskState
 from orchestrator.core.task import Task
 from orchestrator.core.widening import settle_widening, widen
-from orchestrator.core.writing import changed, observe, undo, write
+from orchestrator.core.writing import changed, observe, overstep, undo, write
 
 
 @dataclass(frozen=True, slots=True)
@@ -233,9 +233,9 @@ class Machine:
         if attempt.lease.token in d.desk.widening:
             return m.Refused("state", "the attempt waits for files", "wait for the answer first")
         stale = d.stale(attempt, request.reads)
+        if not stale and not request.passed:
+            return m.Refused("state", "its tests do not pass", "make them pass, then submit")
         if not stale and self.state.records[attempt.lease.task].task.test:
-            if not request.passed:
-                return m.Refused("state", "its tests do not pass", "make them pass, then submit")
             current = self.state.files.current
             known = {**attempt.reads, **dict(request.reads), **attempt.written}
             stale = tuple(
@@ -309,6 +309,7 @@ _DECIDE: dict[type[Any], Callable[[Machine, Decision, Any], m.Reply | None]] = {
     m.Resume: Machine._resume,
     m.Write: lambda _, d, request: write(d, request),
     m.Delete: lambda _, d, request: write(d, request),
+    m.Overstep: lambda _, d, request: overstep(d, request),
     m.Observe: lambda _, d, request: observe(d, request),
     m.Undo: lambda _, d, request: undo(d, request),
     m.Widen: lambda _, d, request: widen(d, request),

@@ -185,6 +185,17 @@ class Split:
     tasks: tuple[Task, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class Overstep:
+    """A tool call that left the bounds was refused by the worker's runtime: to be recorded."""
+
+    token: int
+    tool: str
+    path: str
+    why: str
+    fix: str
+
+
 # --- requests of people, of the clock, of the coordinator ---------------------------------
 
 
@@ -276,6 +287,7 @@ Request = (
     | Send
     | Note
     | Split
+    | Overstep
     | Approve
     | Reject
     | Retry

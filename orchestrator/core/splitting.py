@@ -14,6 +14,9 @@ from orchestrator.core.state import LiveAttempt
 from orchestrator.core.states import ENDED, TaskState
 from orchestrator.core.task import Task
 
+NOT_STARTED = (TaskState.WAITING, TaskState.SKIPPED, TaskState.CANCELLED)
+"""States of dependents that wait for the parts as well, at once or after a retry."""
+
 
 def split(d: Decision, request: Split) -> Reply:
     """Add tasks; the asking task's waiting dependents wait for them too."""
@@ -39,7 +42,7 @@ def _add(d: Decision, tasks: tuple[Task, ...], attempt: LiveAttempt | None) -> R
         before = tuple(
             after
             for after in d.state.graph.dependents(name)
-            if d.state.records[after].state is TaskState.WAITING
+            if d.state.records[after].state in NOT_STARTED
         )
     try:
         d.emit(e.Added(d.at, name, number, tasks, before))

@@ -15,6 +15,7 @@ from orchestrator.core.messages import (
     Done,
     Materialise,
     Observe,
+    Overstep,
     Refused,
     Reply,
     StaleFile,
@@ -92,6 +93,14 @@ def changed(path: str, version: Version) -> str:
     who = f"by task {version.task}" if version.task else "from outside the run"
     how = "deleted" if version.digest is None else "changed"
     return f"{path} was {how} {who}"
+
+
+def overstep(d: Decision, request: Overstep) -> Reply:
+    """Record a tool call that left the bounds."""
+    attempt = d.state.attempt_of(request.token)
+    if attempt is None:
+        return lease_ended(request.token)
+    return d.refuse(attempt, request, Refused("scope", request.why, request.fix))
 
 
 def observe(d: Decision, request: Observe) -> Reply:

@@ -283,9 +283,7 @@ class StaleRefusals:
     The worker's runtime merges what it can and asks again at once, before the attempt reports
     anything else. So a refusal reached the model unless, before the attempt's next report, a
     write was accepted that answers it: merged onto the file that had changed, or made after what
-    had changed was found to read the same. (A refusal names the files that had changed, not the
-    file to be written. So if only a file that was read had changed, it does matter, and another
-    write of the same turn succeeds, the two cannot be told apart; the refusal is not counted.)
+    had changed was found to read the same.
     """
 
     def __init__(self) -> None:
@@ -311,7 +309,9 @@ class StaleRefusals:
 
 def _answers(wrote: e.Wrote, refused: e.RequestRefused) -> bool:
     known = {path for path, _ in wrote.reads}
-    return all(wrote.rebased if path == wrote.path else path in known for path in refused.paths)
+    return wrote.path == refused.path and all(
+        wrote.rebased if path == wrote.path else path in known for path in refused.paths
+    )
 
 
 @dataclass(slots=True)

@@ -18,20 +18,19 @@ from orchestrator.runtime.blobs import BlobStore
 from orchestrator.runtime.briefing import make_briefer
 from orchestrator.runtime.clock import SystemClock
 from orchestrator.runtime.commands import Commands, SubprocessCommands
-from orchestrator.runtime.context import Context, FunctionWork, Site, Work
+from orchestrator.runtime.context import Context, Site, Work
 from orchestrator.runtime.coordinator import Coordinator, Listener
 from orchestrator.runtime.copies import PrivateCopy
 from orchestrator.runtime.eventlog import EventLog
-from orchestrator.runtime.header import (
-    Header,
-)
+from orchestrator.runtime.header import Header
 from orchestrator.runtime.interruption import Interruption
 from orchestrator.runtime.modes import find_mode
 from orchestrator.runtime.rundir import RunDir
-from orchestrator.runtime.sharedfiles import SharedFiles
+from orchestrator.runtime.sandbox import SandboxPolicy
+from orchestrator.runtime.sharedfiles import SharedFiles, look
 from orchestrator.runtime.tools import Toolbox
 from orchestrator.runtime.view import View
-from orchestrator.runtime.worker import AgentWork, Worker
+from orchestrator.runtime.worker import AgentWork, FunctionWork, Worker
 from orchestrator.runtime.workspace import Entry, SharedTree
 from orchestrator.spec.plan import Plan
 from orchestrator.spec.roles import Role, load_roles
@@ -143,12 +142,16 @@ class Assembly:
     def begin(self, coordinator: Coordinator) -> None:
         """Start the coordinator and its workers."""
         work = self._work(coordinator)
-        commands = self.commands or SubprocessCommands(self.blobs)
+        commands = self.commands or self._sandboxed()
 
         def spawn(name: str) -> Worker:
             return Worker(name, coordinator, self._preparer(name, coordinator, commands), work)
 
         coordinator.start(self.header.workers, spawn)
+
+    def _sandboxed(self) -> SubprocessCommands:
+        policy = SandboxPolicy.for_links(self.tree.links() if self.tree else {})
+        return SubprocessCommands(self.blobs, policy=policy)
 
     def _work(self, coordinator: Coordinator) -> Work:
         if self.actor.function is not None:
@@ -179,7 +182,12 @@ class Assembly:
         self, worker: str, tree: SharedTree, coordinator: Coordinator, commands: Commands
     ) -> Site:
         copy = PrivateCopy(self.folder.copies / worker, tree)
-        view = View(copy, self.entries, coordinator.changes)
+        view = View(
+            copy,
+            self.entries,
+            coordinator.changes,
+            lambda path: coordinator.call(look(tree, path)),
+        )
         seconds = min(COMMAND_SECONDS, 0.9 * self.header.limits.lease)
         by_region = self.header.validate == "region"
         return Site(view, tree, self.blobs, commands, seconds, by_region)

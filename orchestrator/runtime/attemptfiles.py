@@ -192,7 +192,10 @@ class AttemptFiles:
         if any(link.startswith(f"{path}/") for link in self._tree.links()):
             return f"{path} is a directory"
         if path in self._tree.ignored_among([path]):
-            return f"{path} is not versioned: git, or a list of names of caches, ignores it"
+            return (
+                f"{path} is not versioned: git ignores it, or it is a cache, an environment or a "
+                "file of secrets"
+            )
         return ""
 
     def _request(

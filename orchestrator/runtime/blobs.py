@@ -8,13 +8,10 @@ from __future__ import annotations
 
 import os
 from hashlib import sha256
-from itertools import count
 from pathlib import Path
-from threading import get_ident
+from secrets import token_hex
 
 from orchestrator.errors import LogError
-
-_attempts = count()
 
 
 class BlobStore:
@@ -86,8 +83,10 @@ class BlobStore:
         return data
 
     def _write(self, place: Path, data: bytes) -> None:
+        new = not place.parent.exists()
         place.parent.mkdir(parents=True, exist_ok=True)
-        draft = place.with_name(f".{place.name}.{os.getpid()}.{get_ident()}.{next(_attempts)}")
+        # Not named by the process: the one that goes on after a crash may have the same number.
+        draft = place.with_name(f".{place.name}.{token_hex(8)}")
         try:
             with draft.open("xb") as file:
                 file.write(data)
@@ -99,6 +98,8 @@ class BlobStore:
             draft.unlink(missing_ok=True)
         if self.durable:
             _sync_folder(place.parent)
+            if new:
+                _sync_folder(self.root)
 
 
 def _size(place: Path) -> int | None:

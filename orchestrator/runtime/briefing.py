@@ -92,10 +92,11 @@ def _opening(goal: str, context: Context, own: tuple[str, ...]) -> str:
         done=_done(task),
     )
     if context.lease.before:
+        left = "are still in the files" if task.keep else "were taken back"
         text += (
             f"\n# This is attempt {context.attempt}\n"
             f"The attempt before ended: {context.lease.before[:4000]}\n"
-            "Its changes were taken back. Do not repeat what failed."
+            f"Its changes {left}. Do not repeat what failed."
         )
     return text
 

@@ -6,15 +6,17 @@ However it ends, nothing of it stays behind: no process, no open pipe, no thread
 
 from __future__ import annotations
 
+import errno
 import os
 import secrets
 import shlex
-import subprocess
+import shutil
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 from hashlib import sha256
 from pathlib import Path
 from typing import Protocol
@@ -23,8 +25,10 @@ from orchestrator.errors import WorkspaceError
 from orchestrator.models.base import Interrupt
 from orchestrator.runtime.blobs import BlobStore
 from orchestrator.runtime.environment import command_environment
+from orchestrator.runtime.launching import Launched
 from orchestrator.runtime.output import BoundedOutput, readable
 from orchestrator.runtime.processes import MARK, CommandLimits, Ending, supervise
+from orchestrator.runtime.sandbox import Sandbox, SandboxPolicy
 
 OUTPUT_LIMIT = 20_000
 """Bytes of output that are shown."""
@@ -47,6 +51,7 @@ class CommandResult:
         timed_out: it was ended because its time was over.
         interrupted: it was ended because the lease was.
         cut: bytes of output that `output` does not show.
+        exceeded: what it used too much of, if it was ended for that; `output` says so too.
     """
 
     exit_code: int | None
@@ -56,6 +61,7 @@ class CommandResult:
     timed_out: bool = False
     interrupted: bool = False
     cut: int = 0
+    exceeded: str = ""
 
 
 class Commands(Protocol):
@@ -86,13 +92,14 @@ class Commands(Protocol):
 
 
 class SubprocessCommands:
-    """Runs commands as processes of this machine.
+    """Runs commands as processes of this machine, each in a sandbox.
 
     Args:
         blobs: where output is kept.
         output_limit: bytes of output to show.
         limits: what a command may use.
         environment: variables to choose from instead of those of this process.
+        policy: what commands may reach.
     """
 
     def __init__(
@@ -101,11 +108,23 @@ class SubprocessCommands:
         output_limit: int = OUTPUT_LIMIT,
         limits: CommandLimits | None = None,
         environment: Mapping[str, str] | None = None,
+        policy: SandboxPolicy | None = None,
     ) -> None:
         self.blobs = blobs
         self.output_limit = output_limit
         self.limits = limits or CommandLimits()
         self.environment = environment
+        self.policy = policy or SandboxPolicy()
+
+    @cached_property
+    def sandbox(self) -> Sandbox:
+        """What commands run in; what this machine can enforce is tried at the first use."""
+        given = os.environ if self.environment is None else self.environment
+        return Sandbox(self.policy, self.limits, given)
+
+    def notices(self) -> tuple[str, ...]:
+        """Return what whoever starts a run must know about how commands are confined here."""
+        return self.sandbox.enforced.notices()
 
     def argv(self, command: str | Sequence[str]) -> list[str]:
         """Return the words that are executed for a command."""
@@ -126,35 +145,30 @@ class SubprocessCommands:
             return self._result(Ending(None, interrupted=True), BoundedOutput(0), 0.0)
         output = BoundedOutput(KEPT_LIMIT)
         begun = time.monotonic()
-        mark = secrets.token_hex(16)
+        mark = "" if self.sandbox.enforced.namespaces else secrets.token_hex(16)
         with _scratch(tmp) as scratch:
             try:
-                process = self._spawn(command, cwd, scratch, mark)
-            except (OSError, ValueError) as error:
-                ending = _not_started(command, error, output)
+                launched = self._launch(command, cwd, scratch, mark)
+            except OSError as error:
+                ending = _not_started(command, error.errno, str(error), output)
             else:
-                ending = supervise(
-                    process, output, begun + timeout, interrupt, self.limits.grace, mark
-                )
+                with launched:
+                    ending = supervise(
+                        launched.process, output, begun + timeout, interrupt, self.limits, mark
+                    )
+                    ending = _as_reported(command, launched, ending, output)
+            if ending.exceeded:
+                _empty(scratch)  # else the next command would begin with it
         return self._result(ending, output, time.monotonic() - begun)
 
-    def _spawn(
+    def _launch(
         self, command: str | Sequence[str], cwd: Path, scratch: Path, mark: str
-    ) -> subprocess.Popen[bytes]:
+    ) -> Launched:
         environment = command_environment(cwd, scratch, self.environment)
-        # A command may run this program, and that program commands: all marks stay readable.
-        environment[MARK] = f"{os.environ.get(MARK, '')}:{mark}"
-        process = subprocess.Popen(
-            self.argv(command),
-            cwd=cwd,
-            env=environment,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-        )
-        self.limits.apply(process.pid)
-        return process
+        if mark:
+            # A command may run this program, and that program commands: all marks stay readable.
+            environment[MARK] = f"{os.environ.get(MARK, '')}:{mark}"
+        return self.sandbox.start(self.argv(command), cwd, scratch, environment)
 
     def _result(self, ending: Ending, output: BoundedOutput, seconds: float) -> CommandResult:
         kept = output.kept()
@@ -167,6 +181,7 @@ class SubprocessCommands:
             timed_out=ending.timed_out,
             interrupted=ending.interrupted,
             cut=cut + max(0, output.total - KEPT_LIMIT),
+            exceeded=ending.exceeded,
         )
 
 
@@ -237,11 +252,30 @@ def _scratch(tmp: Path | None) -> Iterator[Path]:
         yield Path(name)
 
 
+def _empty(folder: Path) -> None:
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(exist_ok=True)
+
+
+def _as_reported(
+    command: str | Sequence[str], launched: Launched, ending: Ending, output: BoundedOutput
+) -> Ending:
+    """Return how the command ended, given how its launcher did."""
+    report = launched.report()
+    if ending.exit_code is not None:
+        if report.failed:
+            return _not_started(command, report.errno, report.failed, output)
+        ending = Ending(report.exit_code, exceeded=report.exceeded)
+    if ending.exceeded:
+        output.add(f"\n[ended: {ending.exceeded}]\n".encode())
+    return ending
+
+
 def _not_started(
-    command: str | Sequence[str], error: OSError | ValueError, output: BoundedOutput
+    command: str | Sequence[str], number: int | None, why: str, output: BoundedOutput
 ) -> Ending:
     words = command if isinstance(command, str) else shlex.join(command)
-    missing = isinstance(error, FileNotFoundError)
-    reason = "command not found" if missing else str(error)
+    missing = number == errno.ENOENT
+    reason = "command not found" if missing else why
     output.add(f"{words}: {reason}\n".encode("utf-8", "backslashreplace"))
     return Ending(_NOT_FOUND if missing else _NOT_RUNNABLE)

@@ -5,8 +5,6 @@ from __future__ import annotations
 import shlex
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
-from traceback import extract_tb
 
 from orchestrator.core.claims import Bounds
 from orchestrator.core.messages import (
@@ -33,7 +31,7 @@ from orchestrator.core.messages import (
 from orchestrator.core.paths import PathError, canonical
 from orchestrator.core.scope import Scope
 from orchestrator.core.task import Task
-from orchestrator.errors import OrchestratorError, ScopeViolation, StaleWrite, WorkspaceError
+from orchestrator.errors import ScopeViolation, StaleWrite, WorkspaceError
 from orchestrator.runtime.attemptfiles import AttemptFiles
 from orchestrator.runtime.blobs import BlobStore
 from orchestrator.runtime.commands import CommandResult, Commands
@@ -357,10 +355,11 @@ class Context:
         return Refused("stale", why, "submit again", stale.stale)
 
     def _evidence(self) -> TestRun | None:
+        """Return the last test run if it still counts, else a new one."""
         tested = self._tested
         newest = max(self._files.written.values(), default=0) if self._files else 0
-        if tested is None or tested.cut < newest:
-            tested = self.test()
+        if tested is None or not tested.passed or tested.cut < newest:
+            tested = self.test()  # one that failed may have failed for what others have mended
         return tested
 
     def give_up(self, cause: Cause, reason: str, spent: Spent = Spent()) -> Reply:  # noqa: B008
@@ -375,45 +374,5 @@ class Context:
         return reply
 
 
-_PACKAGE = Path(__file__).resolve().parent.parent
-
 Work = Callable[[Context], Reply]
 """Does one attempt and returns the reply to its last request."""
-
-
-class FunctionWork:
-    """Work done by a plain function instead of a model.
-
-    Args:
-        function: does the task; when it returns, the task's tests run and it is handed in.
-    """
-
-    def __init__(self, function: Callable[[Context], object]) -> None:
-        self._function = function
-
-    def __call__(self, context: Context) -> Reply:
-        """Do one attempt."""
-        try:
-            self._function(context)
-        except Exception as error:
-            return context.ending or context.give_up("error", _place(error))
-        reply = context.ending or context.submit()
-        if isinstance(reply, Granted | Stop):
-            return reply
-        if isinstance(reply, TestRun):
-            return context.give_up("tests_failed", reply.output[-2000:])
-        why = reply.why if isinstance(reply, Refused) else "the submission was not accepted"
-        return context.give_up("error", why)
-
-
-def _place(error: Exception) -> str:
-    """Say what went wrong, and in which line of the user's own code."""
-    frames = [
-        frame
-        for frame in extract_tb(error.__traceback__)
-        if not Path(frame.filename).is_relative_to(_PACKAGE)
-    ]
-    where = f" ({Path(frames[-1].filename).name}:{frames[-1].lineno})" if frames else ""
-    if isinstance(error, OrchestratorError):
-        return f"{error.what}: {error.why}{where}"
-    return f"{type(error).__name__}: {error}{where}"

@@ -326,6 +326,8 @@ def _connect(path: Path, mode: str) -> sqlite3.Connection:
 
 def _tune(connection: sqlite3.Connection, durability: Durability) -> None:
     with closing(connection.cursor()) as cursor:
+        if durability == "normal":  # not even the change of mode waits for the disk
+            cursor.execute("PRAGMA synchronous = OFF")
         cursor.execute("PRAGMA journal_mode = WAL")
         cursor.execute(f"PRAGMA synchronous = {durability.upper()}")
         cursor.execute(f"PRAGMA wal_autocheckpoint = {_CHECKPOINT[durability]}")

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 import platform
-import subprocess
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
+from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from time import gmtime, strftime
@@ -15,8 +15,10 @@ from typing import Any
 from orchestrator.core.events import task_from_json, task_to_json
 from orchestrator.core.limits import Limits
 from orchestrator.core.task import Task
+from orchestrator.errors import LogError, WorkspaceError
 from orchestrator.runtime.blobs import BlobStore
 from orchestrator.runtime.scan import Entry
+from orchestrator.runtime.versioned import run_git
 
 MACHINE = 1
 """Version of the rules by which events are folded; it rises when their meaning changes."""
@@ -79,12 +81,33 @@ def pack(header: Header) -> dict[str, Any]:
 
 
 def unpack(values: Mapping[str, Any]) -> Header:
-    """Return the header that `pack` wrote; unknown keys of later versions are left out."""
-    known = {f.name for f in fields(Header)}
-    found = {key: value for key, value in values.items() if key in known}
-    found["tasks"] = tuple(task_from_json(task) for task in found["tasks"])
-    found["limits"] = Limits(**found["limits"])
-    return Header(**found)
+    """Return the header that `pack` wrote; unknown keys of later versions are left out.
+
+    Raises:
+        LogError: the run was recorded under later rules, or this is not a header.
+    """
+    if values.get("machine", MACHINE) > MACHINE:
+        raise LogError(
+            f"this run was recorded under the rules of version {values['machine']}",
+            why=f"this program knows the rules up to version {MACHINE}",
+            fix="read it with the version of the program that started it, or with a later one",
+        )
+    try:
+        found = _known(Header, values)
+        found["tasks"] = tuple(task_from_json(_known(Task, task)) for task in found["tasks"])
+        found["limits"] = Limits(**_known(Limits, found["limits"]))
+        return Header(**found)
+    except (AttributeError, KeyError, TypeError) as error:
+        raise LogError(
+            "the header of the log cannot be read",
+            why=f"{type(error).__name__}: {error}",
+            fix="restore events.db from a copy",
+        ) from error
+
+
+def _known(kind: type[Any], values: Mapping[str, Any]) -> dict[str, Any]:
+    names = {f.name for f in fields(kind)}
+    return {key: value for key, value in values.items() if key in names}
 
 
 def save_manifest(entries: Mapping[str, Entry], blobs: BlobStore) -> str:
@@ -98,8 +121,8 @@ def load_manifest(digest: str, blobs: BlobStore) -> dict[str, Entry]:
     return {path: Entry(*row) for path, row in json.loads(blobs.get(digest)).items()}
 
 
-def packages() -> dict[str, str]:
-    """Return the versions of what a run depends on."""
+@cache
+def _packages() -> dict[str, str]:
     found = {"python": platform.python_version(), "system": platform.platform()}
     for name in _PACKAGES:
         try:
@@ -109,16 +132,17 @@ def packages() -> dict[str, str]:
     return found
 
 
+def packages() -> dict[str, str]:
+    """Return the versions of what a run depends on."""
+    return dict(_packages())
+
+
 def git_revision(root: Path) -> str:
     """Return the commit that a directory is at; "" when it is not in a git work tree."""
     try:
-        done = subprocess.run(
-            ["git", "-C", str(root), "rev-parse", "HEAD"],
-            capture_output=True, text=True, timeout=10, check=False,
-        )  # fmt: skip
-    except (OSError, subprocess.TimeoutExpired):
+        return run_git(root, "rev-parse", "HEAD").strip()
+    except WorkspaceError:
         return ""
-    return done.stdout.strip() if done.returncode == 0 else ""
 
 
 def now() -> str:

@@ -13,12 +13,11 @@ from __future__ import annotations
 import os
 import stat
 
-from orchestrator.runtime.syscalls import call, half, syscall, words
+from orchestrator.runtime.syscalls import half, syscall, words
 
 _CREATE, _ADD, _RESTRICT = 444, 445, 446
 _VERSION = 1  # flag of landlock_create_ruleset: tell the version
 _BENEATH = 1  # kind of rule: a folder and all beneath it, or one file
-_NO_NEW_PRIVS = 38  # prctl
 
 _EXECUTE, _WRITE, _READ, _LIST = 1 << 0, 1 << 1, 1 << 2, 1 << 3
 _MAKE_CHAR, _MAKE_BLOCK = 1 << 6, 1 << 11
@@ -50,6 +49,8 @@ def version() -> int:
 def restrict(abi: int, read: list[str], write: list[str], devices: list[str], tcp: bool) -> None:
     """Confine this thread, and all that it starts, for ever.
 
+    The thread must have given up new privileges before (`PR_SET_NO_NEW_PRIVS`).
+
     Args:
         abi: version of Landlock to use, at most the kernel's.
         read: files and folders to read and execute; those that do not exist are left out.
@@ -71,7 +72,6 @@ def restrict(abi: int, read: list[str], write: list[str], devices: list[str], tc
         ):
             for path in paths:
                 _grant(ruleset, path, rights & handled)
-        call("prctl", _NO_NEW_PRIVS, 1, 0, 0, 0)
         syscall("landlock_restrict_self", _RESTRICT, ruleset, 0)
     finally:
         os.close(ruleset)

@@ -1,4 +1,4 @@
-"""One run per workspace: a lock that ends with the process that holds it."""
+"""One run per workspace, one process per run: locks that end with the process that holds them."""
 
 from __future__ import annotations
 
@@ -27,24 +27,51 @@ def workspace_lock(root: Path, run: str = "") -> Iterator[None]:
     Raises:
         WorkspaceError: another run holds it.
     """
-    place = make_state_folder(root) / "lock"
+    with _held(make_state_folder(root) / "lock", run) as failure:
+        if failure is not None:
+            raise _refusal(root, *failure)
+        yield
+
+
+@contextmanager
+def run_lock(run_dir: Path) -> Iterator[None]:
+    """Hold a run's directory: one process at a time goes on with a run.
+
+    Raises:
+        WorkspaceError: the run lives in another process.
+    """
+    with _held(run_dir / "lock", run_dir.name) as failure:
+        if failure is not None:
+            raise WorkspaceError(
+                f"{failure[0]} is still going on",
+                str(run_dir),
+                "two processes would append to one log",
+                "wait until it has ended, or end it there with Ctrl-C",
+            )
+        yield
+
+
+@contextmanager
+def _held(place: Path, run: str) -> Iterator[tuple[str, OSError] | None]:
+    """Hold a lock file; yields who holds it, and the error, when it cannot be had."""
     handle = os.open(place, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o666)
     try:
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
-            raise _refusal(root, handle, error) from error
+            yield _holder(handle), error
+            return
         os.ftruncate(handle, 0)
         os.pwrite(handle, json.dumps({"run": run, "pid": os.getpid()}).encode(), 0)
         try:
-            yield
+            yield None
         finally:
             os.ftruncate(handle, 0)
     finally:
         os.close(handle)
 
 
-def _refusal(root: Path, handle: int, error: OSError) -> WorkspaceError:
+def _refusal(root: Path, holder: str, error: OSError) -> WorkspaceError:
     if not isinstance(error, BlockingIOError):
         return WorkspaceError(
             "the workspace cannot be locked",
@@ -53,7 +80,7 @@ def _refusal(root: Path, handle: int, error: OSError) -> WorkspaceError:
             "work on a fresh copy on a local disk: set `into`",
         )
     return WorkspaceError(
-        f"{_holder(handle)} is using this workspace",
+        f"{holder} is using this workspace",
         str(root),
         "two runs in one workspace would change each other's files",
         "wait until it has ended, cancel it, or give this run its own copy: set `into`",

@@ -7,6 +7,7 @@ import resource
 import selectors
 import signal
 import subprocess
+import sys
 import threading
 import time
 from contextlib import suppress
@@ -16,6 +17,7 @@ from pathlib import Path
 from orchestrator.models.base import Interrupt
 from orchestrator.runtime.interruption import Watchable
 from orchestrator.runtime.output import BoundedOutput
+from orchestrator.runtime.usage import end_descendants
 
 MARK = "ORCHESTRATOR_COMMAND"
 """Variable by which the processes of a command are known even after they left its session."""
@@ -35,42 +37,46 @@ class CommandLimits:
             they use.
         file_size: largest file that it may write, in bytes.
         open_files: files that each process may have open.
-        processes: processes of this user, those of other programs included; root has no limit.
+        processes: processes at a time.
+        disk: bytes that its private copy and its temporary files may take together.
+        output: bytes that it may print.
         grace: seconds between the request to end and the end by force.
     """
 
     memory: int | None = 8 << 30
     file_size: int | None = 1 << 30
     open_files: int | None = 4096
-    processes: int | None = 8192
+    processes: int | None = 1024
+    disk: int | None = 10 << 30
+    output: int | None = 1 << 30
     grace: float = 0.5
 
-    def apply(self, pid: int) -> None:
-        """Limit a process that has just been started. Does nothing where the system cannot."""
-        if not hasattr(resource, "prlimit"):
-            return
+    def by_kind(self) -> dict[int, int]:
+        """Return the limits that the system keeps for each process, by their kind."""
         wanted = {
             resource.RLIMIT_AS: self.memory,
             resource.RLIMIT_FSIZE: self.file_size,
             resource.RLIMIT_NOFILE: self.open_files,
-            resource.RLIMIT_NPROC: self.processes,
             resource.RLIMIT_CORE: 0,
         }
-        with suppress(ProcessLookupError, PermissionError):  # it has ended, or changed its user
-            for kind, value in wanted.items():
-                if value is not None:
-                    hard = resource.prlimit(pid, kind)[1]
-                    top = value if hard == resource.RLIM_INFINITY else min(value, hard)
-                    resource.prlimit(pid, kind, (top, top))
+        return {kind: value for kind, value in wanted.items() if value is not None}
 
 
 @dataclass(frozen=True, slots=True)
 class Ending:
-    """How a process ended; the exit code is None if it was ended by us."""
+    """How a process ended.
+
+    Attributes:
+        exit_code: None if it was ended by us.
+        timed_out: its time was over.
+        interrupted: the interrupt was set.
+        exceeded: what it used too much of.
+    """
 
     exit_code: int | None
     timed_out: bool = False
     interrupted: bool = False
+    exceeded: str = ""
 
 
 def supervise(
@@ -78,7 +84,7 @@ def supervise(
     output: BoundedOutput,
     deadline: float,
     interrupt: Interrupt | None,
-    grace: float,
+    limits: CommandLimits,
     mark: str,
 ) -> Ending:
     """Collect the output of a process until it ends or must end; then end all that it started.
@@ -88,11 +94,12 @@ def supervise(
         output: where the output goes.
         deadline: when its time is over, on the monotonic clock.
         interrupt: ends it when set.
-        grace: seconds between the request to end and the end by force.
-        mark: value of `MARK` in its environment, known to nobody else.
+        limits: how much it may print, and how long it has for ending.
+        mark: value of `MARK` in its environment, known to nobody else; "" when the kernel ends
+            all that it started together with it.
     """
     asked: object = interrupt
-    with _Watch(process, output) as watch:
+    with _Watch(process, output, limits.output) as watch:
         if isinstance(asked, Watchable):
             with asked.watch(watch.wake):
                 ended = watch.await_end(deadline, interrupt, None)
@@ -100,10 +107,12 @@ def supervise(
             glance = None if interrupt is None else _GLANCE
             ended = watch.await_end(deadline, interrupt, glance)
         if not ended:
-            watch.ask_to_end(grace)
+            watch.ask_to_end(0.0 if watch.prints_too_much else limits.grace)
         watch.end_the_rest(mark)
         if ended:
             return Ending(process.wait())
+        if watch.prints_too_much:
+            return Ending(None, exceeded=f"it printed more than {(limits.output or 0) >> 20} MiB")
         interrupted = interrupt is not None and interrupt.is_set()
         return Ending(None, timed_out=not interrupted, interrupted=interrupted)
 
@@ -128,8 +137,11 @@ class _Watch:
     cannot be given to another process before the group was ended.
     """
 
-    def __init__(self, process: subprocess.Popen[bytes], output: BoundedOutput) -> None:
+    def __init__(
+        self, process: subprocess.Popen[bytes], output: BoundedOutput, most: int | None
+    ) -> None:
         assert process.stdout is not None
+        self._most = most
         self._process, self._output, self._pipe = process, output, process.stdout
         self._ended = threading.Event()
         self._read_end, self._write_end = os.pipe()
@@ -157,6 +169,11 @@ class _Watch:
         os.close(self._read_end)
         os.close(self._write_end)
 
+    @property
+    def prints_too_much(self) -> bool:
+        """Whether more came than the process may print."""
+        return self._most is not None and self._output.total > self._most
+
     def wake(self) -> None:
         """Make the watching thread look around; called from other threads."""
         with suppress(OSError):  # full: it is awake anyway
@@ -177,6 +194,8 @@ class _Watch:
             rest = deadline - time.monotonic()
             if rest <= 0 or (interrupt is not None and interrupt.is_set()):
                 return False
+            if self.prints_too_much:
+                return False
             self._listen(rest if glance is None else min(rest, glance))
         return True
 
@@ -191,8 +210,10 @@ class _Watch:
 
     def end_the_rest(self, mark: str) -> None:
         """End what is left of the group, and what had left it, and take in the last output."""
+        if mark and sys.platform == "linux":
+            end_descendants(self._process.pid)
         self._signal(signal.SIGKILL)
-        for _ in range(_ROUNDS):
+        for _ in range(_ROUNDS if mark else 0):
             escaped = [pid for pid in marked(mark) if pid != self._process.pid]
             for pid in escaped:
                 with suppress(ProcessLookupError):

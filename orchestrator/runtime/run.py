@@ -6,6 +6,7 @@ interrupted, reached a limit, or whose process died.
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
@@ -25,6 +26,7 @@ from orchestrator.runtime.blobs import BlobStore
 from orchestrator.runtime.clock import SystemClock
 from orchestrator.runtime.commands import Commands
 from orchestrator.runtime.context import Context
+from orchestrator.runtime.control import listening
 from orchestrator.runtime.coordinator import Coordinator, Listener
 from orchestrator.runtime.eventlog import Durability, SqliteLog
 from orchestrator.runtime.header import (
@@ -37,6 +39,7 @@ from orchestrator.runtime.header import (
     save_manifest,
     unpack,
 )
+from orchestrator.runtime.locking import run_lock
 from orchestrator.runtime.modes import find_mode
 from orchestrator.runtime.results import RunResult
 from orchestrator.runtime.rundir import STATE, RunDir, new_run_id
@@ -45,6 +48,8 @@ from orchestrator.runtime.workspace import SharedTree, copy_fresh, dirty_files
 from orchestrator.spec.plan import Plan
 
 P = ParamSpec("P")
+
+MOST_WORKERS = 1000
 
 GRACE = 5.0
 """Seconds that workers are waited for at the end."""
@@ -72,24 +77,37 @@ class Run:
         """Wait up to `timeout` seconds; return whether the run has ended."""
         return self.coordinator.finished.wait(timeout)
 
-    def wait(self) -> RunResult:
+    def wait(self, grace: float = GRACE) -> RunResult:
         """Wait for the end of the run, and let go of everything it holds.
+
+        Args:
+            grace: seconds that workers are waited for once the run has ended.
 
         Raises:
             OrchestratorError: the coordinator failed; the run can be resumed.
         """
+        late: list[str] = []
         try:
             self.coordinator.finished.wait()
         except BaseException:
             self.halt("interrupted")
-            self.coordinator.finished.wait(GRACE)
+            self.coordinator.finished.wait(grace)
             raise
         finally:
-            late = self.coordinator.close(GRACE)
-            self._resources.close()
+            try:
+                late = self.coordinator.close(grace)
+            finally:
+                self._resources.close()
+                self._remove_copies(late)
         if self.coordinator.error is not None:
             raise self.coordinator.error
         return self._result(tuple(late))
+
+    def _remove_copies(self, late: Sequence[str]) -> None:
+        """Remove the private copies, but for those of workers that may still use them."""
+        for copy in self.folder.copies.iterdir():
+            if copy.is_dir() and copy.name.removesuffix(".tmp") not in late:
+                shutil.rmtree(copy, ignore_errors=True)
 
     def _result(self, late: tuple[str, ...]) -> RunResult:
         header = self.header
@@ -115,6 +133,7 @@ def start(
     allow_dirty: bool = False,
     listeners: Sequence[Listener] = (),
     commands: Commands | None = None,
+    control: bool = False,
 ) -> Run:
     """Start a plan and return while it runs.
 
@@ -134,6 +153,7 @@ def start(
         allow_dirty: work in place on a git tree with uncommitted changes.
         listeners: called with the events of each commit, from the coordinator's thread.
         commands: what runs commands; None: processes of this machine.
+        control: listen for `approve`, `reject` and `cancel` from other processes of this user.
 
     Raises:
         PlanError: the plan cannot run.
@@ -152,6 +172,7 @@ def start(
     folder = RunDir.create(Path(run_dir or plan.base / STATE / "runs" / name))
     with ExitStack() as stack:
         stack.callback(folder.discard)
+        stack.enter_context(run_lock(folder.path))
         stack.callback(actor.close)
         blobs = BlobStore(folder.blobs, durable=durability == "full")
         tree = _open_tree(plan, workspace, blobs, name, stack)
@@ -172,6 +193,8 @@ def start(
         machine = make_machine(header, roles, entries)
         assembly = Assembly(header, folder, blobs, tree, entries, roles, actor, commands)
         coordinator = assembly.coordinator(machine, log, SystemClock(), listeners)
+        if control:
+            stack.enter_context(listening(folder, coordinator))
         assembly.begin(coordinator)
         return Run(header, folder, coordinator, stack.pop_all())
     raise AssertionError("unreachable")
@@ -187,6 +210,7 @@ def start_again(
     durability: Durability = "full",
     listeners: Sequence[Listener] = (),
     commands: Commands | None = None,
+    control: bool = False,
 ) -> Run:
     """Go on after a crash, an interrupt or a limit, and return while the run lives.
 
@@ -199,6 +223,7 @@ def start_again(
         work: the task function of a run that was started with one.
         retry_failed: give failed tasks, and what was skipped for them, a new chance.
         limits: in place of the run's limits, for example higher ones.
+        control: as for `start`.
 
     Raises:
         LogError: the log cannot be read.
@@ -207,15 +232,18 @@ def start_again(
     """
     folder = RunDir.open(Path(run_dir))
     with ExitStack() as stack:
+        stack.enter_context(run_lock(folder.path))
         log = SqliteLog.open(folder.events, durability)
         stack.callback(log.close)
         header = unpack(log.header)
         if limits is not None:
-            header = replace(header, limits=limits)
+            count = _check_workers(limits.workers)
+            workers = find_mode(header.mode).workers(count)
+            header = replace(header, limits=limits, workers=workers)
         blobs = BlobStore(folder.blobs, durable=durability == "full")
         tree = None
         if header.workspace:
-            tree = SharedTree(Path(header.workspace), blobs)
+            tree = SharedTree(_still_there(Path(header.workspace)), blobs)
             stack.enter_context(tree.lock(header.run))
         entries = load_manifest(header.manifest, blobs) if header.manifest else {}
         roles = roles_of(header.tasks, Path(header.roles) if header.roles else None)
@@ -228,13 +256,15 @@ def start_again(
             at = row.at
         assembly = Assembly(header, folder, blobs, tree, entries, roles, actor, commands)
         coordinator = assembly.coordinator(machine, log, SystemClock(at), listeners)
-        for seen in reconcile(machine, tree) if tree else ():
+        for seen in reconcile(machine, tree, entries) if tree else ():
             coordinator.post(seen)
         if retry_failed:
             for name, record in machine.state.records.items():
                 if record.state in (TaskState.FAILED, TaskState.CANCELLED):
                     coordinator.post(Retry(name))
         coordinator.post(Resume())
+        if control:
+            stack.enter_context(listening(folder, coordinator))
         assembly.begin(coordinator)
         return Run(header, folder, coordinator, stack.pop_all())
     raise AssertionError("unreachable")
@@ -274,9 +304,25 @@ def _asked(plan: Plan, mode: str, options: Mapping[str, str], seed: int) -> Head
 
 
 def _check_workers(count: int) -> int:
-    if count < 1:
-        raise UsageError(f"{count} workers cannot do anything", "--workers", fix="give 1 or more")
+    if not 1 <= count <= MOST_WORKERS:
+        raise UsageError(
+            f"{count} workers cannot do anything" if count < 1 else f"{count} workers are too many",
+            "--workers, or `limits.workers` in the plan",
+            "each worker is a thread with a private copy of the workspace",
+            f"give 1 to {MOST_WORKERS}",
+        )
     return count
+
+
+def _still_there(workspace: Path) -> Path:
+    if workspace.is_dir():
+        return workspace
+    raise WorkspaceError(
+        "the workspace of this run is gone",
+        str(workspace),
+        "the run goes on in the directory that it was started in",
+        "put the directory back where it was, then resume",
+    )
 
 
 def _choose_workspace(plan: Plan, into: str | Path | None, allow_dirty: bool) -> Path | None:

@@ -37,6 +37,11 @@ class RunDir:
         return self.path / "blobs"
 
     @property
+    def control(self) -> Path:
+        """Where a live run says how to reach it."""
+        return self.path / "control.json"
+
+    @property
     def copies(self) -> Path:
         """The private copies of the workers."""
         return self.path / "copies"

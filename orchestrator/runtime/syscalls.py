@@ -20,15 +20,7 @@ def call(name: str, *arguments: Argument) -> int:
     Raises:
         OSError: it failed; the message names the function.
     """
-    # A Python integer would go as a C int: flags and addresses are wider.
-    wide = [ctypes.c_long(a) if isinstance(a, int) else a for a in arguments]
-    function = getattr(_C, name)
-    function.restype = ctypes.c_long
-    result = int(function(*wide))
-    if result == -1:
-        code = ctypes.get_errno()
-        raise OSError(code, f"{name}: {os.strerror(code)}")
-    return result
+    return _call(name, name, arguments)
 
 
 def syscall(name: str, number: int, *arguments: Argument) -> int:
@@ -42,11 +34,19 @@ def syscall(name: str, number: int, *arguments: Argument) -> int:
     Raises:
         OSError: it failed, or the kernel does not have it (ENOSYS).
     """
-    try:
-        return call("syscall", number, *arguments)
-    except OSError as error:
-        assert error.errno is not None
-        raise OSError(error.errno, f"{name}: {os.strerror(error.errno)}") from None
+    return _call("syscall", name, (number, *arguments))
+
+
+def _call(function: str, name: str, arguments: tuple[Argument, ...]) -> int:
+    # A Python integer would go as a C int: flags and addresses are wider.
+    wide = [ctypes.c_long(a) if isinstance(a, int) else a for a in arguments]
+    called = getattr(_C, function)
+    called.restype = ctypes.c_long
+    result = int(called(*wide))
+    if result == -1:
+        code = ctypes.get_errno()
+        raise OSError(code, f"{name}: {os.strerror(code)}")
+    return result
 
 
 def words(*values: int) -> bytes:
@@ -57,4 +57,3 @@ def words(*values: int) -> bytes:
 def half(value: int) -> bytes:
     """Return a signed 32-bit number as the kernel reads it from memory."""
     return value.to_bytes(4, sys.byteorder, signed=True)
-

@@ -7,35 +7,41 @@ what is allowed, because its reader is a model that must choose its next step.
 
 from __future__ import annotations
 
+import re
 import shlex
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from time import monotonic
 from typing import Any
 
-import regex
-
-from orchestrator.core.claims import Bounds
 from orchestrator.core.decision import listed
 from orchestrator.core.messages import Done, Granted, Refused, Reply, Stop
-from orchestrator.core.paths import PathError, canonical
 from orchestrator.core.regions import WHOLE, Region, split
 from orchestrator.core.scope import GlobError, Scope
 from orchestrator.core.task import Task
 from orchestrator.runtime.attemptfiles import Written
-from orchestrator.runtime.context import Context, TestRun
+from orchestrator.runtime.context import CommandRun, Context, TestRun
+from orchestrator.runtime.gates import (
+    ToolRefusedError,
+    encoded,
+    line_ends,
+    may_read,
+    need_file,
+    need_read,
+    need_write,
+    plain,
+    text_of,
+)
+from orchestrator.runtime.searching import SEARCH_SECONDS, compile_pattern, matching_lines
 from orchestrator.spec.roles import Role
 
 READ_LIMIT = 100_000
 """Characters of a file that one call returns."""
 
-WRITE_LIMIT = 5_000_000
-"""Bytes that one write may have."""
-
 LISTED = 500
 """Paths or matching lines that one call returns."""
 
-SEARCH_SECONDS = 2.0
-"""Time for matching one file: a pattern written by a model may backtrack without end."""
+_TASK_ID = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*")
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,14 +59,16 @@ class Outcome:
     ending: Reply | None = None
 
 
-class ToolRefusedError(Exception):
-    """A tool says no; the text is for the model."""
+def refused(why: str, fix: str, ending: Reply | None = None) -> Outcome:
+    """Return a refusal as text for the model."""
+    return Outcome(f"Refused: {why}\nWhat to do: {fix}.", True, ending)
 
 
-def refused(reply: Refused) -> Outcome:
+def refused_by(reply: Refused, context: Context) -> Outcome:
     """Return a refusal of the coordinator as text for the model."""
-    ending = reply if reply.kind == "lease_ended" else None
-    return Outcome(f"Refused: {reply.why}\nWhat to do: {reply.fix}.", True, ending)
+    if reply.stale:
+        reply = context.files.explain(reply)
+    return refused(reply.why, reply.fix, reply if reply.kind == "lease_ended" else None)
 
 
 class Toolbox:
@@ -78,10 +86,8 @@ class Toolbox:
         """Carry out one call of a model; never raises for what a model sent."""
         operation = self._role.operation(name)
         if operation is None:
-            tools = listed(tool.name for tool in self._role.tools)
-            return Outcome(
-                f"Refused: role {self._role.name} has no tool {name!r}. Its tools: {tools}.", True
-            )
+            tools = listed((tool.name for tool in self._role.tools), 50)
+            return refused(f"role {self._role.name} has no tool {name!r}", f"use one of {tools}")
         problems = operation.check(given)
         if problems:
             lines = "\n".join(f"- {problem}" for problem in problems)
@@ -89,7 +95,7 @@ class Toolbox:
         try:
             return _TOOLS[name](self, context, **given)
         except ToolRefusedError as refusal:
-            return Outcome(f"Refused: {refusal}", True)
+            return refused(refusal.why, refusal.fix)
 
     # --- reading --------------------------------------------------------------------------------
 
@@ -103,45 +109,51 @@ class Toolbox:
         try:
             wanted = Scope((glob,))
         except GlobError as error:
-            raise ToolRefusedError(f"{error}. {error.fix}") from None
+            raise ToolRefusedError(error.what, error.fix) from None
         return [
             path
             for path in context.files.view.paths()
-            if wanted.matches(path) and _may_read(context, path)
+            if wanted.matches(path) and may_read(context, path)
         ]
 
     def _read_file(
         self, context: Context, path: str, start_line: int = 1, end_line: int | None = None
     ) -> Outcome:
-        path = _canonical(path)
-        _need_read(context, path)
-        lines = split(_text(context, path))
+        path = plain(path)
+        need_read(context, path)
+        lines = split(text_of(context, path))
         last = min(end_line or len(lines), len(lines))
-        if start_line > max(len(lines), 1) or (end_line and end_line < start_line):
-            raise ToolRefusedError(f"{path} has {len(lines)} lines")
+        if start_line > max(len(lines), 1):
+            raise ToolRefusedError(
+                f"{path} has {len(lines)} lines, line {start_line} is beyond its end",
+                f"ask for lines from 1 to {len(lines)}" if lines else "go on: it is empty",
+            )
+        if end_line and end_line < start_line:
+            raise ToolRefusedError(
+                f"end_line {end_line} is before start_line {start_line}", "swap the two"
+            )
         text = "".join(lines[start_line - 1 : last])
         if len(text) > READ_LIMIT:
             raise ToolRefusedError(
                 f"lines {start_line} to {last} of {path} are {len(text)} characters, more than "
-                f"one call returns ({READ_LIMIT}). Read it in parts with start_line and end_line"
+                f"one call returns ({READ_LIMIT})",
+                "read it in parts with start_line and end_line, or look for what you need with "
+                "search_files",
             )
         whole = start_line == 1 and last == len(lines)
         context.files.read(path, WHOLE if whole else Region(start_line - 1, last))
         number = context.files.view.version(path).number
-        return Outcome(
-            f"{path} (version {number}, lines {start_line}-{last} of {len(lines)}):\n{text}"
-        )
+        first = min(start_line, last)
+        return Outcome(f"{path} (version {number}, lines {first}-{last} of {len(lines)}):\n{text}")
 
     def _search_files(self, context: Context, pattern: str, glob: str = "**") -> Outcome:
-        try:
-            compiled = regex.compile(pattern)
-        except regex.error as error:
-            raise ToolRefusedError(f"the pattern is not a regular expression: {error}") from None
+        compiled = compile_pattern(pattern)
         found: list[str] = []
+        end = monotonic() + SEARCH_SECONDS
         for path in self._readable(context, glob):
             data = context.files.view.copy.read(path)
             if data is not None and b"\0" not in data[:8000]:
-                found += _matching_lines(compiled, path, data.decode(errors="replace"))
+                found += matching_lines(compiled, path, data.decode(errors="replace"), end)
             if len(found) > LISTED:
                 return Outcome("\n".join(found[:LISTED]) + "\n… and more; narrow the glob")
         return Outcome("\n".join(found) or "No line matches.")
@@ -149,55 +161,64 @@ class Toolbox:
     # --- writing --------------------------------------------------------------------------------
 
     def _write_file(self, context: Context, path: str, content: str) -> Outcome:
-        path = _canonical(path)
+        path = plain(path)
         files = context.files
-        _need_write(context, path)
+        need_write(context, path)
         if files.view.version(path).digest is not None and not files.has_read(path):
             raise ToolRefusedError(
-                f"{path} exists and you have not read it. Read it first, then write it"
+                f"{path} exists and you have not read it", "Read it first, then write it"
             )
-        return _written(path, files.write(path, _encoded(content)))
+        return _written(context, path, files.write(path, encoded(content)))
 
     def _edit_file(self, context: Context, path: str, old: str, new: str, **more: bool) -> Outcome:
-        path = _canonical(path)
-        _need_write(context, path)
-        text = _text(context, path)
+        path = plain(path)
+        need_write(context, path)
+        text = text_of(context, path)
         count = text.count(old)
         if count == 0:
             raise ToolRefusedError(
-                f"the text in `old` does not occur in {path}. Read the file and copy the text "
-                "exactly, white space included"
+                f"the text in `old` does not occur in {path}{line_ends(text, old)}",
+                "read the file and copy the text exactly, white space included",
             )
         if count > 1 and not more.get("all"):
             raise ToolRefusedError(
-                f"the text in `old` occurs {count} times in {path}. Add lines around it until it "
-                "is the only one, or set `all` to true to replace every one"
+                f"the text in `old` occurs {count} times in {path}",
+                "add lines around it until it is the only one, or set `all` to true to replace "
+                "every one",
             )
+        if old == new:
+            raise ToolRefusedError("`old` and `new` are equal", "say in `new` what it should be")
         base = context.files.view.version(path)
-        return _written(path, context.files.write(path, _encoded(text.replace(old, new)), base))
+        done = context.files.write(path, encoded(text.replace(old, new)), base)
+        return _written(context, path, done)
 
     def _delete_file(self, context: Context, path: str) -> Outcome:
-        path = _canonical(path)
-        _need_write(context, path)
-        return _written(path, context.files.write(path, None), "deleted")
+        path = plain(path)
+        need_write(context, path)
+        need_file(context, path)
+        return _written(context, path, context.files.write(path, None), "deleted")
 
     # --- commands -------------------------------------------------------------------------------
 
     def _run_tests(self, context: Context, tests: list[str] | None = None) -> Outcome:
-        names = tuple(_canonical(path) for path in tests or ())
+        names = tuple(plain(path) for path in tests or ())
         result = context.test(names or None)
         if result is None:
-            return Outcome("PASSED: this task has no test command. Submit when you are done.")
+            return Outcome(
+                "This task has no test command: nothing was run. Submit when it is done."
+            )
         return _verdict(result)
 
     def _run_command(self, context: Context, command: str) -> Outcome:
         try:
             words = shlex.split(command)
         except ValueError as error:
-            raise ToolRefusedError(f"the command cannot be split into words: {error}") from None
-        result = context.run(words)
-        how = "took too long and was ended" if result.timed_out else f"exit code {result.exit_code}"
-        return Outcome(f"{how}\n{result.output}", result.exit_code != 0)
+            raise ToolRefusedError(
+                f"the command cannot be split into words: {error}", "close what you opened"
+            ) from None
+        if not words:
+            raise ToolRefusedError("the command is empty", "name a program and its arguments")
+        return _command_told(context.run(words))
 
     # --- the end --------------------------------------------------------------------------------
 
@@ -207,7 +228,7 @@ class Toolbox:
             return Outcome(f"Not accepted: the tests do not pass.\n{_verdict(reply).text}", True)
         if isinstance(reply, Granted | Stop):
             return Outcome("Accepted.", ending=reply)
-        return refused(reply) if isinstance(reply, Refused) else Outcome("Not accepted.", True)
+        return _done(context, reply, "Accepted.")
 
     def _give_up(self, context: Context, reason: str) -> Outcome:
         return Outcome("The attempt has ended.", ending=context.give_up("gave_up", reason))
@@ -216,20 +237,13 @@ class Toolbox:
 
     def _widen_scope(self, context: Context, globs: list[str], reason: str) -> Outcome:
         reply = context.widen(tuple(globs), reason)
-        if isinstance(reply, Refused):
-            return refused(reply)
-        bounds, more = context.files.bounds, Scope(globs)
-        context.files.bounds = Bounds(
-            bounds.writes.union(more), bounds.shares, bounds.reads.union(more)
-        )
-        context.files.sync()
-        return Outcome(f"Granted: you may now write {listed(globs)}.")
+        return _done(context, reply, f"Granted: you may now write {listed(globs)}.")
 
     def _send_message(self, context: Context, to: str, kind: str, text: str) -> Outcome:
-        return _done(context.send(to, kind, text), f"Sent to {to}.")
+        return _done(context, context.send(to, kind, text), f"Sent to {to}.")
 
     def _write_note(self, context: Context, title: str, text: str) -> Outcome:
-        return _done(context.note(title, text), "Noted.")
+        return _done(context, context.note(title, text), "Noted.")
 
     def _read_notes(self, context: Context, query: str = "") -> Outcome:
         words = query.casefold().split()
@@ -243,10 +257,16 @@ class Toolbox:
     def _split_task(self, context: Context, tasks: list[dict[str, Any]], reason: str) -> Outcome:
         parts = tuple(_part(context.task, part) for part in tasks)
         names = listed(part.id for part in parts)
-        return _done(context.split(parts), f"Added: {names}. They start when their files are free.")
+        text = f"Added: {names}. They start when their files are free."
+        return _done(context, context.split(parts), text)
 
 
 def _part(parent: Task, given: Mapping[str, Any]) -> Task:
+    if not _TASK_ID.fullmatch(given["id"]):
+        raise ToolRefusedError(
+            f"{given['id']!r} cannot be the id of a task",
+            "use letters, digits, `_`, `-` and `.`, for example `parser-tests`",
+        )
     lists: dict[str, Any] = {
         k: tuple(given[k]) for k in ("writes", "reads", "depends_on", "tests") if k in given
     }
@@ -261,64 +281,17 @@ def _part(parent: Task, given: Mapping[str, Any]) -> Task:
     )
 
 
-def _done(reply: Reply, text: str) -> Outcome:
+def _done(context: Context, reply: Reply, text: str) -> Outcome:
     if isinstance(reply, Refused):
-        return refused(reply)
+        return refused_by(reply, context)
     return Outcome(text) if isinstance(reply, Done) else Outcome("The run has ended.", True, reply)
 
 
-def _canonical(path: str) -> str:
-    try:
-        return canonical(path)
-    except PathError as error:
-        raise ToolRefusedError(f"{error}. {error.fix}") from None
-
-
-def _may_read(context: Context, path: str) -> bool:
-    bounds = context.files.bounds
-    return bounds.reads.matches(path) or bounds.may_write(path)
-
-
-def _need_read(context: Context, path: str) -> None:
-    if not _may_read(context, path):
-        may = listed(context.files.bounds.reads.globs)
-        raise ToolRefusedError(f"{path} is outside the files that you may read ({may})")
-
-
-def _need_write(context: Context, path: str) -> None:
-    bounds = context.files.bounds
-    if not bounds.may_write(path):
-        may = listed((*bounds.writes.globs, *bounds.shares.globs))
-        raise ToolRefusedError(f"{path} is outside the files that you may write ({may})")
-
-
-def _text(context: Context, path: str) -> str:
-    if context.files.view.version(path).digest is None:
-        raise ToolRefusedError(f"{path} does not exist. list_files shows what does")
-    data = context.files.view.copy.read(path) or b""
-    try:
-        return data.decode()
-    except UnicodeDecodeError:
-        raise ToolRefusedError(f"{path} is not text ({len(data)} bytes)") from None
-
-
-def _encoded(content: str) -> bytes:
-    try:
-        data = content.encode()
-    except UnicodeEncodeError:
-        raise ToolRefusedError(
-            "the content has characters that cannot be stored (lone surrogates)"
-        ) from None
-    if len(data) > WRITE_LIMIT:
-        raise ToolRefusedError(
-            f"the content has {len(data)} bytes; {WRITE_LIMIT} are allowed in one write"
-        )
-    return data
-
-
-def _written(path: str, outcome: Written | Refused, verb: str = "written") -> Outcome:
+def _written(
+    context: Context, path: str, outcome: Written | Refused, verb: str = "written"
+) -> Outcome:
     if isinstance(outcome, Refused):
-        return refused(outcome)
+        return refused_by(outcome, context)
     if not outcome.rebased:
         return Outcome(f"{path} is {verb} (version {outcome.number}).")
     by = listed(outcome.by)
@@ -333,15 +306,14 @@ def _verdict(run: TestRun) -> Outcome:
     return Outcome(f"{word}\n{run.output}", not run.passed)
 
 
-def _matching_lines(pattern: regex.Pattern[str], path: str, text: str) -> list[str]:
-    found = []
-    try:
-        for number, line in enumerate(text.splitlines(), start=1):
-            if pattern.search(line, timeout=SEARCH_SECONDS, concurrent=True):
-                found.append(f"{path}:{number}:{line[:300]}")
-    except TimeoutError:
-        raise ToolRefusedError(f"the pattern takes too long on {path}; use a simpler one") from None
-    return found
+def _command_told(run: CommandRun) -> Outcome:
+    result = run.result
+    how = "took too long and was ended" if result.timed_out else f"exit code {result.exit_code}"
+    lines = [how, result.output.rstrip("\n")] if result.output else [how]
+    if run.written:
+        lines.append(f"Files that it changed: {listed(run.written, 50)}.")
+    lines += [f"Its change of {path} was put back: {why}." for path, why in run.put_back.items()]
+    return Outcome("\n".join(lines), result.exit_code != 0)
 
 
 _TOOLS: Mapping[str, Callable[..., Outcome]] = {

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from orchestrator.core.files import FIRST, NOWHERE, Version
+from orchestrator.errors import WorkspaceError
 from orchestrator.runtime.copies import Change, PrivateCopy
 from orchestrator.runtime.scan import Entry
 
@@ -18,12 +19,19 @@ class View:
         copy: the worker's private copy.
         initial: the files that were there at the start of the run.
         changes: returns the newest cut and what has changed since another one.
+        look: has the coordinator look at a file that does not hold what the map says.
     """
 
-    def __init__(self, copy: PrivateCopy, initial: Mapping[str, Entry], changes: Changes) -> None:
+    def __init__(
+        self,
+        copy: PrivateCopy,
+        initial: Mapping[str, Entry],
+        changes: Changes,
+        look: Callable[[str], object] = lambda path: None,
+    ) -> None:
         self.copy = copy
         self.cut = 0
-        self._initial, self._changes = initial, changes
+        self._initial, self._changes, self._look = initial, changes, look
         self._versions: dict[str, Version] = {}
 
     def sync(self) -> dict[str, Version]:
@@ -31,7 +39,27 @@ class View:
 
         Returns:
             What has changed since the last sync, own writes included.
+
+        Raises:
+            WorkspaceError: a version's content is lost, or the disk refuses.
         """
+        try:
+            return self._sync()
+        except WorkspaceError:
+            # A file may have been changed from outside before anybody had kept its content:
+            # then there is a newer version, once the coordinator knows of it.
+            lost = [path for path in self.paths() if self._is_lost(path)]
+            if not lost:
+                raise
+            for path in lost:
+                self._look(path)
+            return self._sync()
+
+    def _is_lost(self, path: str) -> bool:
+        digest, tree = self.version(path).digest, self.copy.tree
+        return digest is not None and not tree.blobs.has(digest) and tree.digest(path) != digest
+
+    def _sync(self) -> dict[str, Version]:
         first = self.cut == 0
         cut, changed = self._changes(max(self.cut, FIRST))
         self._versions.update(changed)

@@ -13,7 +13,9 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
+from pathlib import Path
 from threading import Thread
+from traceback import extract_tb
 from typing import Protocol
 
 from orchestrator.core.messages import (
@@ -26,16 +28,18 @@ from orchestrator.core.messages import (
     Spent,
     Stop,
 )
-from orchestrator.errors import ModelError
+from orchestrator.errors import ModelError, OrchestratorError
 from orchestrator.models.base import Briefing, Exchange, Model, ToolResult, Turn
 from orchestrator.models.cost import dollars
 from orchestrator.runtime.blobs import BlobStore
-from orchestrator.runtime.context import Context, Work
+from orchestrator.runtime.context import Context, TestRun, Work
 from orchestrator.runtime.interruption import Interruption
 from orchestrator.runtime.tools import Toolbox
 
 IDLE_TURNS = 3
 """Turns without a tool call after which an attempt is ended."""
+
+_PACKAGE = Path(__file__).resolve().parent.parent
 
 _ENDED = Refused("lease_ended", "the lease has ended", "claim again")
 
@@ -73,6 +77,7 @@ class Worker:
         self._desk, self._prepare, self._work = desk, prepare, work
         self._ask = desk.connect(name)
         self._current = (0, Interruption())  # token and interrupt, replaced together
+        self._ended = 0  # newest token whose lease has ended; -1: all have
         self._thread = Thread(target=self._run, name=name, daemon=True)
 
     def start(self) -> None:
@@ -90,6 +95,7 @@ class Worker:
 
     def end_lease(self, token: int) -> None:
         """Stop waiting on behalf of this lease; -1: of whichever lease there is."""
+        self._ended = token  # first: the lease may have been granted, but not taken up yet
         current, interrupt = self._current
         if token in (current, -1):
             interrupt.set()
@@ -108,7 +114,34 @@ class Worker:
     def _attempt(self, lease: Lease) -> Reply:
         interrupt = Interruption()
         self._current = (lease.token, interrupt)
+        if self._ended in (lease.token, -1):
+            interrupt.set()
         return self._work(self._prepare(lease, self._ask, interrupt))
+
+
+class FunctionWork:
+    """Work done by a plain function instead of a model.
+
+    Args:
+        function: does the task; when it returns, the task's tests run and it is handed in.
+    """
+
+    def __init__(self, function: Callable[[Context], object]) -> None:
+        self._function = function
+
+    def __call__(self, context: Context) -> Reply:
+        """Do one attempt."""
+        try:
+            self._function(context)
+        except Exception as error:
+            return context.ending or context.give_up("error", _place(error))
+        reply = context.ending or context.submit()
+        if isinstance(reply, Granted | Stop):
+            return reply
+        if isinstance(reply, TestRun):
+            return context.give_up("tests_failed", reply.output[-2000:])
+        why = reply.why if isinstance(reply, Refused) else "the submission was not accepted"
+        return context.give_up("error", why)
 
 
 class AgentWork:
@@ -144,6 +177,10 @@ class AgentWork:
                 turn = self._model.next_turn(briefing, history, context.interrupt)
             except ModelError as error:
                 return context.give_up("model_error", str(error))
+            except (
+                Exception
+            ) as error:  # of somebody's own model: the attempt's end, not the thread's
+                return context.give_up("model_error", _place(error))
             tools = ", ".join(call.name for call in turn.calls)
             if not context.report("write", number, self._spent(turn), detail=tools):
                 return _ENDED
@@ -164,7 +201,8 @@ class AgentWork:
             if outcome.ending is not None:
                 return Exchange(turn, tuple(results)), outcome.ending
         if turn.stop == "refusal":
-            return Exchange(turn), context.give_up("gave_up", f"the model refused: {turn.text}")
+            told = Exchange(turn, tuple(results))
+            return told, context.give_up("gave_up", f"the model refused: {turn.text}")
         return Exchange(turn, tuple(results), _hint(turn)), None
 
     def _spent(self, turn: Turn) -> Spent:
@@ -213,3 +251,16 @@ def _tell_news(history: list[Exchange], context: Context) -> None:
         last = history[-1]
         notice = "\n".join([last.notice, *lines] if last.notice else lines)
         history[-1] = Exchange(last.turn, last.results, notice)
+
+
+def _place(error: Exception) -> str:
+    """Say what went wrong, and in which line of the user's own code."""
+    frames = [
+        frame
+        for frame in extract_tb(error.__traceback__)
+        if not Path(frame.filename).is_relative_to(_PACKAGE)
+    ]
+    where = f" ({Path(frames[-1].filename).name}:{frames[-1].lineno})" if frames else ""
+    if isinstance(error, OrchestratorError):
+        return f"{error.what}: {error.why}{where}"
+    return f"{type(error).__name__}: {error}{where}"

@@ -10,11 +10,11 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager, suppress
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from itertools import count
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from orchestrator.errors import WorkspaceError
 from orchestrator.runtime.blobs import BlobStore
@@ -27,6 +27,7 @@ from orchestrator.runtime.rooted import (
     executable,
     hash_regular,
     read_regular,
+    remove,
     remove_empty,
     signature_of,
     split,
@@ -199,9 +200,22 @@ class SharedTree:
                 "free some space, or make the directory writable; then resume",
             ) from error
 
-    def lock(self, run: str = "") -> AbstractContextManager[None]:
+    @contextmanager
+    def lock(self, run: str = "") -> Iterator[None]:
         """Hold the workspace for one run; the second is refused. See `workspace_lock`."""
-        return workspace_lock(self.root, run)
+        with workspace_lock(self.root, run):
+            self._remove_drafts()
+            yield
+
+    def recall(self, start: Mapping[str, Entry], written: Iterable[str]) -> None:
+        """Take over what the process knew whose run goes on here.
+
+        Args:
+            start: the files that were there when the run began.
+            written: paths that have had another version since.
+        """
+        self._executable |= {path: True for path, entry in start.items() if entry.executable}
+        self._made |= _folders_above(written) - _folders_above(start)
 
     def _read(self, path: str) -> FileOnDisk | None:
         folders, name = split(path)
@@ -249,6 +263,13 @@ class SharedTree:
                     self._executable.pop(path, None)
                     return None
 
+    def _remove_drafts(self) -> None:
+        """Remove what a killed process had half written: nobody else writes under the lock."""
+        with FolderCursor(self.root) as cursor:
+            place = cursor.enter([STATE, "tmp"])
+            for name in os.listdir(place) if place is not None else ():
+                remove(place, name)
+
     @contextmanager
     def _draft(self, data: bytes, mode: int) -> Iterator[tuple[int, str]]:
         """Yield folder and name of a new file on the tree's own file system, out of sight of
@@ -264,6 +285,10 @@ class SharedTree:
             finally:
                 with suppress(FileNotFoundError):
                     os.unlink(name, dir_fd=place)
+
+
+def _folders_above(paths: Iterable[str]) -> set[str]:
+    return {str(above) for path in paths for above in PurePosixPath(path).parents} - {"."}
 
 
 def _unchanged(folder: int, name: str, found: FileOnDisk | None) -> bool:

@@ -118,6 +118,7 @@ def run(
         return start(
             loaded, model=model, options=options, mode=mode, workers=workers, into=into,
             run_dir=run_dir, seed=seed, allow_dirty=allow_dirty, listeners=(progress,),
+            control=True,
         )  # fmt: skip
 
     return drive(begin, Show(as_json, plain), session)
@@ -159,10 +160,46 @@ def resume(
 
     def begin(progress: Progress) -> Run:
         return start_again(
-            folder.path, retry_failed=retry_failed, limits=limits, listeners=(progress,)
-        )
+            folder.path, retry_failed=retry_failed, limits=limits, listeners=(progress,),
+            control=True,
+        )  # fmt: skip
 
     return drive(begin, Show(as_json, plain), session, board)
+
+
+# --- a person's word --------------------------------------------------------------------------
+
+
+@cli.command(short_help="Let a held task go.")
+@click.argument("run", metavar="RUN")
+@click.argument("task", metavar="TASK")
+def approve(run: str, task: str) -> int:
+    """Let a task go that waits for a person's approval; the run may be live or stopped."""
+    from orchestrator.ui.telling import say
+
+    return say(run, "approve", task)
+
+
+@cli.command(short_help="Turn a held task down: it and what needs it are skipped.")
+@click.argument("run", metavar="RUN")
+@click.argument("task", metavar="TASK")
+@click.option("--why", default="", metavar="TEXT", help="The reason, for the log.")
+def reject(run: str, task: str, why: str) -> int:
+    """Turn a task down that waits for a person's approval; what needs it is skipped."""
+    from orchestrator.ui.telling import say
+
+    return say(run, "reject", task, why)
+
+
+@cli.command(short_help="Stop one task, or all that have not ended.")
+@click.argument("run", metavar="RUN")
+@click.argument("task", metavar="[TASK]", required=False)
+@click.option("--why", default="", metavar="TEXT", help="The reason, for the log.")
+def cancel(run: str, task: str | None, why: str) -> int:
+    """Stop one task, or all that have not ended; what needs it is skipped."""
+    from orchestrator.ui.telling import say
+
+    return say(run, "cancel", task, why)
 
 
 # --- reading a log ----------------------------------------------------------------------------
@@ -192,6 +229,19 @@ def events(run: str, as_json: bool) -> None:
     from orchestrator.ui.reading import show_events
 
     show_events(run, as_json=as_json)
+
+
+@cli.command(short_help="Fold a log again, and say where it does not agree with itself.")
+@click.argument("run", metavar="RUN")
+@_json
+def replay(run: str, as_json: bool) -> int:
+    """Fold the log of a run again, judge every event, and say where the two part.
+
+    RUN is its directory or its id. Exits with 1 if something does not agree.
+    """
+    from orchestrator.ui.replaying import show_replay
+
+    return show_replay(run, as_json=as_json)
 
 
 # --- before a run -----------------------------------------------------------------------------

@@ -137,6 +137,13 @@ def _ended(board: Board, event: e.AttemptEnded) -> Line:
     return Line(event.at, event.task, f"{words}: failed, {cause} ({reason})", "bad")
 
 
+def _reported(board: Board, event: e.Reported) -> Line | None:
+    if event.detail != "tests failed":
+        return None
+    words = attempt_words(board, event.task, _last(board, event.task))
+    return Line(event.at, event.task, f"{words}: tests failed in turn {event.turn - 1}", "quiet")
+
+
 def _blocked(board: Board, event: e.Blocked) -> Line:
     text = f"waits for files that {listed(event.by, 3)} {_hold(event.by)}"
     return Line(event.at, event.task, text, "quiet")
@@ -210,6 +217,7 @@ def _retried(board: Board, event: e.Retried) -> Line:
 
 _SAY: Mapping[type[Any], Callable[[Board, Any], Line | None]] = {
     e.LeaseGranted: _granted,
+    e.Reported: _reported,
     e.Succeeded: _succeeded,
     e.AttemptEnded: _ended,
     e.Blocked: _blocked,

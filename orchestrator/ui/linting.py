@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
+from orchestrator.analysis.parallelism import Parallelism, parallelism_of
 from orchestrator.spec.findings import Finding, errors
 from orchestrator.spec.plan import Plan, find, load_plan
 from orchestrator.ui.output import complain, say, say_json
-from orchestrator.ui.parallelism import Parallelism, parallelism_of
 from orchestrator.ui.words import count, duration
 
 _SHOWN = 5  # warnings that `run` shows before it starts

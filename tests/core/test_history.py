@@ -73,12 +73,13 @@ def test_turns_and_costs_add_up_over_attempts(bench: Make) -> None:
     run.ask(m.Report(lease.token, "reason", 1, transcript="t0", detail="thinking"))
     run.ask(m.Report(lease.token, "write", 1, m.Spent(10, 5, 3, 2, 0.25), detail="edit_file"))
     run.ask(m.Report(lease.token, "reason", 2, transcript="t1"))
+    run.ask(m.Report(lease.token, "test"))
     run.ask(m.GiveUp(lease.token, "gave_up", "", m.Spent(1, 1, usd=0.5)))
     again = run.lease()
     run.ask(m.Report(again.token, "test", 1, m.Spent(1)))
     found = told(run, task).tasks["a"]
     assert [(a.turn, a.phase, a.transcripts) for a in found.attempts] == [
-        (2, "reason", ["t0", "t1"]), (1, "test", []),
+        (2, "test", ["t0", "t1"]), (1, "test", []),
     ]  # fmt: skip
     assert (found.turns, found.input, found.output, found.usd) == (3, 17, 6, 0.75)
     assert found.state is TaskState.RUNNING

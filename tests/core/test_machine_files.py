@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from orchestrator.core import messages as m
-from orchestrator.core.events import Undone
+from orchestrator.core.events import RequestRefused, Undone
 from orchestrator.core.files import ABSENT, OUTSIDE, Version
 from orchestrator.core.rules import RoleBounds
 from orchestrator.core.scope import Scope
@@ -100,12 +100,23 @@ def test_both_twins_of_a_case_sensitive_tree_can_be_edited(bench: Make) -> None:
     run.write(lease, "m.h")
 
 
+def test_a_tool_call_that_left_the_bounds_is_recorded_as_a_refusal(bench: Make) -> None:
+    run = bench(*TWO, files=FILES)
+    lease = run.start()
+    asked = m.Overstep(lease.token, "read_file", "secret.py", "it may not be read", "ask for it")
+    assert run.ask(asked) == m.Refused("scope", "it may not be read", "ask for it")
+    assert run.events[-1] == RequestRefused(
+        0.0, "one", 1, lease.token, "read_file", "scope", "it may not be read", (), "secret.py"
+    )
+
+
 # --- stale writes ----------------------------------------------------------------------------
 
 
 def test_a_stale_base_is_refused_with_what_changed_and_by_whom(bench: Make) -> None:
     run = bench(*SHARING, files=FILES)
     one, two = run.start("w1"), run.start("w2")
+    run.ask(m.Report(two.token, reads=(("shared.py", 1),)))
     run.write(one, "shared.py", "s2")
     refused = run.refused(m.Write(two.token, "shared.py", 1, "mine"))
     assert refused.kind == "stale"
@@ -227,6 +238,11 @@ def test_a_submission_without_passed_tests_is_refused(bench: Make) -> None:
     lease = run.start()
     assert run.refused(m.Submit(lease.token, cut=1, passed=False)).kind == "state"
     assert run.states() == {"one": "running"}
+
+
+def test_what_is_said_not_to_pass_is_refused_even_without_a_test(bench: Make) -> None:
+    run = bench(*TWO, files=FILES)
+    assert run.refused(m.Submit(run.start().token, passed=False)).kind == "state"
 
 
 def test_evidence_that_is_older_than_a_change_is_refused(bench: Make) -> None:

@@ -177,6 +177,19 @@ def test_on_failure_continue_lets_the_dependents_go(bench: Make) -> None:
     assert run.answers["w1"][-1] == m.Stop("failed")
 
 
+def test_on_failure_continue_skips_nobody_who_still_waits_for_others(bench: Make) -> None:
+    run = bench(
+        Task(id="a", on_failure="continue"),
+        Task(id="x"),
+        Task(id="both", depends_on=("a", "x")),
+        attempts=1,
+    )
+    lose(run, run.start())
+    assert run.states() == {"a": "failed", "x": "running", "both": "waiting"}
+    run.submit(run.lease())
+    assert run.lease().task == "both"
+
+
 @pytest.mark.parametrize("on_failure", ["skip", "continue"])
 def test_a_cancelled_task_never_releases_its_dependents(bench: Make, on_failure: OnFailure) -> None:
     run = bench(Task(id="a", on_failure=on_failure), Task(id="b", depends_on=("a",)))
@@ -323,6 +336,7 @@ def test_a_zombie_is_refused_whatever_it_asks(
         m.Delete(token, "x.py", 0), m.Submit(token), m.GiveUp(token, "error", "late"),
         m.Widen(token, ("y.py",)), m.Send(token, "all", "info", "late"), m.Note(token, "t", "late"),
         m.Split(token, (Task(id="late"),)),
+        m.Overstep(token, "read_file", "secret.py", "why", "fix"),
     ):  # fmt: skip
         refused = run.refused(request)
         assert refused.kind == "lease_ended"
@@ -402,9 +416,18 @@ def test_halting_ends_all_leases_and_can_be_resumed(bench: Make) -> None:
     assert run.start("w1").task == "a"
 
 
-def test_halting_a_run_that_has_ended_changes_nothing(bench: Make) -> None:
-    run = bench(Task(id="a"))
-    run.submit(run.start())
+@pytest.mark.parametrize("how", ["succeeded", "interrupted", "limit"])
+def test_halting_a_run_that_has_ended_changes_nothing(bench: Make, how: str) -> None:
+    run = bench(Task(id="a"), wall=100.0)
+    lease = run.start()
+    if how == "succeeded":
+        run.submit(lease)
+    elif how == "interrupted":
+        run.ask(m.Halt("early"))
+    else:
+        run.now = 100.0
+        run.ask(m.Tick())
+    assert run.machine.state.status == how
     recorded = len(run.events)
     assert run.ask(m.Halt("late")) == m.Done()
     assert len(run.events) == recorded

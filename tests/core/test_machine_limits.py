@@ -9,6 +9,9 @@ import pytest
 
 from orchestrator.core import messages as m
 from orchestrator.core.events import AttemptEnded, LimitReached
+from orchestrator.core.limits import Limits
+from orchestrator.core.machine import Machine
+from orchestrator.core.rules import Rules
 from orchestrator.core.task import Task
 
 if TYPE_CHECKING:
@@ -125,6 +128,15 @@ def test_turns_are_counted_per_attempt(bench: Make, own: int | None, allowed: in
     assert run.machine.state.records["a"].reason == f"{allowed} turns were not enough"
 
 
+def test_a_report_without_a_turn_does_not_turn_the_count_back(bench: Make) -> None:
+    run = bench(Task(id="a"))
+    lease = run.start()
+    run.ask(m.Report(lease.token, "reason", turn=7))
+    run.ask(m.Report(lease.token, "test"))
+    attempt = run.machine.state.live[lease.token]
+    assert (attempt.phase, attempt.turn) == ("test", 7)
+
+
 def test_model_tokens_are_counted_over_all_attempts(bench: Make) -> None:
     run = bench(Task(id="a", tokens=100), Task(id="free"))
     lease = run.start()
@@ -164,6 +176,21 @@ def test_a_limit_that_is_still_reached_ends_a_resumed_run_at_once(bench: Make) -
     assert run.answers["w1"][-1] == m.Stop("limit")
 
 
+def test_with_a_higher_limit_the_run_goes_on(bench: Make) -> None:
+    task = Task(id="a")
+    run = bench(task, tokens=100)
+    spend(run, run.start(), m.Spent(100))
+    roomier = Machine([task], Rules(limits=Limits(tokens=200)))
+    roomier.fold(run.events)
+    roomier.handle(0.0, m.Resume())
+    effects = roomier.handle(0.0, m.Claim("w1")).effects
+    assert effects == (
+        m.Answer(
+            "w1", m.Granted(m.Lease("a", 2, 2, "w1", 1, "the run reached its limit of tokens"))
+        ),
+    )
+
+
 def test_dollars(bench: Make) -> None:
     run = bench(Task(id="a"), usd=1.0)
     lease = run.start()
@@ -172,7 +199,7 @@ def test_dollars(bench: Make) -> None:
     assert run.machine.state.limit == "usd"
 
 
-def test_what_has_no_known_price_does_not_count_as_free(bench: Make) -> None:
+def test_a_limit_in_dollars_cannot_bite_once_a_price_is_unknown(bench: Make) -> None:
     run = bench(Task(id="a"), usd=1.0)
     lease = run.start()
     spend(run, lease, m.Spent(usd=None))

@@ -235,6 +235,23 @@ def test_a_part_that_fails_skips_the_dependents_of_the_whole(bench: Make) -> Non
     assert run.states() == {"a": "succeeded", "after": "skipped", "a/1": "failed"}
 
 
+def test_a_dependent_that_is_retried_later_waits_for_the_parts_too(bench: Make) -> None:
+    run = bench(
+        ABC[0], Task(id="b", attempts=1), Task(id="after", depends_on=("a", "b")),
+        Task(id="open", approval=True),
+    )  # fmt: skip
+    a, b = run.start("wa"), run.start("wb")
+    run.ask(m.GiveUp(b.token, "error", "no"))
+    assert run.states()["after"] == "skipped"
+    run.ask(m.Split(a.token, (part("a/1"),)))
+    run.submit(a)
+    run.ask(m.Retry("b"))
+    for worker in ("wa", "wb"):
+        if run.lease(worker).task == "b":
+            run.submit(run.lease(worker))
+    assert run.states()["after"] == "waiting"
+
+
 def test_tasks_can_be_added_from_outside(bench: Make) -> None:
     run = bench(ABC[0])
     run.start("wa")

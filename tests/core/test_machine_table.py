@@ -71,6 +71,7 @@ ASKED: dict[str, Callable[[int], m.Request]] = {
     "widen": lambda token: m.Widen(token, ("y.py",)),
     "send": lambda token: m.Send(token, "all", "info", "text"),
     "note": lambda token: m.Note(token, "title", "text"),
+    "overstep": lambda token: m.Overstep(token, "read_file", "/etc/passwd", "why", "fix"),
     "split": lambda token: m.Split(token, (Task(id="part", writes=("x.py",)),)),
 }
 """Requests under a lease."""

@@ -35,8 +35,10 @@ def reported(at: float, task: str, **spent: float) -> e.Reported:
     return e.Reported(at, task, 1, 1, "reason", 1, Spent(**spent))  # type: ignore[arg-type]
 
 
-def stale(at: float, task: str, *paths: str, request: str = "write") -> e.RequestRefused:
-    return e.RequestRefused(at, task, 1, 1, request, "stale", f"{paths} changed", paths)
+def stale(
+    at: float, task: str, *paths: str, request: str = "write", path: str = "x"
+) -> e.RequestRefused:
+    return e.RequestRefused(at, task, 1, 1, request, "stale", f"{paths} changed", paths, path)
 
 
 def wrote(at: float, task: str, path: str, rebased: bool = False, reads: str = "") -> e.Wrote:
@@ -148,7 +150,8 @@ def test_a_stale_write_that_was_merged_is_no_conflict() -> None:
 
 
 def test_a_read_that_still_holds_is_no_conflict() -> None:
-    events = [granted(0, "a"), stale(1, "a", "x"), wrote(1, "a", "y", reads="x"), reported(2, "a")]
+    refused = stale(1, "a", "x", path="y")
+    events = [granted(0, "a"), refused, wrote(1, "a", "y", reads="x"), reported(2, "a")]
     found = metrics_of((A,), 1, events)
     assert (found.refused_stale, found.rebased, found.conflicts) == (1, 0, 0)
 

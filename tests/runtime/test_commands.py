@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import secrets
 import sys
 import threading
 import time
@@ -13,6 +14,7 @@ from orchestrator.runtime.blobs import BlobStore
 from orchestrator.runtime.commands import CommandResult, FakeCommands, SubprocessCommands
 from orchestrator.runtime.interruption import Interruption
 from orchestrator.runtime.processes import CommandLimits
+from orchestrator.runtime.sandbox import SandboxPolicy
 
 FOREVER = 600.0
 
@@ -28,20 +30,30 @@ def cwd(tmp_path: Path) -> Path:
     return tmp_path / "cwd"
 
 
-def alive(pid: int) -> bool:
-    """Whether a process runs; one that has ended and only waits to be reaped does not."""
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in "ZX"
-    except OSError:
-        return False
+def running(words: str) -> bool:
+    """Whether a process runs that has `words` in its command line."""
+    for entry in Path("/proc").glob("[0-9]*"):
+        try:
+            line = (entry / "cmdline").read_bytes().replace(b"\0", b" ")
+        except OSError:
+            continue
+        if words.encode() in line:
+            return True
+    return False
 
 
-def gone(pid: int) -> bool:
-    """Whether a process that was killed a moment ago has ended."""
+def gone(words: str) -> bool:
+    """Whether processes that were killed a moment ago have ended."""
     end = time.monotonic() + 5
-    while alive(pid) and time.monotonic() < end:
+    while running(words) and time.monotonic() < end:
         os.sched_yield()
-    return not alive(pid)
+    return not running(words)
+
+
+@pytest.fixture
+def seconds() -> str:
+    """A time to sleep that no other process sleeps."""
+    return f"600.{secrets.randbelow(10**9):09}"
 
 
 def run_until_ready(
@@ -138,39 +150,52 @@ def test_an_ending_command_may_tidy_up(commands: SubprocessCommands, cwd: Path) 
     assert result.exit_code is None
 
 
-def test_a_command_that_will_not_end_is_killed(tmp_path: Path, cwd: Path) -> None:
-    commands = SubprocessCommands(BlobStore(tmp_path / "blobs"), limits=CommandLimits(grace=0.05))
-    script = "trap '' TERM; echo $$; echo > ready; while :; do sleep 0.01; done"
-    result = run_until_ready(commands, cwd, script, Interruption())
+@pytest.fixture(params=[True, False], ids=["namespaces", "no namespaces"])
+def impatient(request: pytest.FixtureRequest, tmp_path: Path) -> SubprocessCommands:
+    """Commands that have little time to end."""
+    return SubprocessCommands(
+        BlobStore(tmp_path / "blobs", durable=False),
+        limits=CommandLimits(grace=0.05),
+        policy=SandboxPolicy(namespaces=request.param),
+    )
+
+
+def test_a_command_that_will_not_end_is_killed(
+    impatient: SubprocessCommands, cwd: Path, seconds: str
+) -> None:
+    script = f"trap '' TERM; echo > ready; while :; do sleep 0.01; done; sleep {seconds}"
+    result = run_until_ready(impatient, cwd, script, Interruption())
     assert result.interrupted
-    assert gone(int(result.output))
+    assert gone(f"sleep {seconds}")
 
 
 @pytest.mark.parametrize(
     "start",
     [
-        "sleep 600 & echo $! > pid",  # in the group, holds the output open
-        "sleep 600 > /dev/null 2>&1 & echo $! > pid",
-        "setsid sh -c 'echo $$ > pid; exec sleep 600' & while ! test -s pid; do :; done",
-        "setsid sh -c 'trap \"\" TERM; echo $$ > pid; exec sleep 600' > /dev/null 2>&1 &"
-        " while ! test -s pid; do :; done",
+        "sleep {} & echo begun > begun",  # in the group, holds the output open
+        "sleep {} > /dev/null 2>&1 & echo begun > begun",
+        "setsid sh -c 'echo begun > begun; exec sleep {}' & while ! test -s begun; do :; done",
+        "setsid sh -c 'trap \"\" TERM; echo begun > begun; exec sleep {}' > /dev/null 2>&1 &"
+        " while ! test -s begun; do :; done",
+        "env -i setsid sh -c 'echo begun > begun; sleep {} & sleep {} & wait' > /dev/null 2>&1 &"
+        " while ! test -s begun; do :; done",
     ],
-    ids=["background", "silent", "own session", "own session, silent"],
+    ids=["background", "silent", "own session", "own session, silent", "own environment"],
 )
 @pytest.mark.parametrize("end", ["exit 5", "echo > ready; exec sleep 600"])
 def test_nothing_that_a_command_started_outlives_it(
-    tmp_path: Path, cwd: Path, start: str, end: str
+    impatient: SubprocessCommands, cwd: Path, seconds: str, start: str, end: str
 ) -> None:
-    commands = SubprocessCommands(BlobStore(tmp_path / "blobs"), limits=CommandLimits(grace=0.05))
-    script = f"{start}\necho started; {end}"
+    script = f"{start.replace('{}', seconds)}\necho started; {end}"
     if "ready" in end:
-        result = run_until_ready(commands, cwd, script, Interruption())
+        result = run_until_ready(impatient, cwd, script, Interruption())
     else:
-        result = commands.run(script, cwd, timeout=FOREVER)
+        result = impatient.run(script, cwd, timeout=FOREVER)
     assert result.output == "started\n"
     assert result.exit_code == (5 if end == "exit 5" else None)
     assert result.seconds < 30
-    assert gone(int((cwd / "pid").read_text()))
+    assert (cwd / "begun").exists()
+    assert gone(seconds)
 
 
 def test_a_command_may_close_its_output_and_go_on(commands: SubprocessCommands, cwd: Path) -> None:

@@ -93,7 +93,7 @@ def test_who_waits_for_whose_files() -> None:
 
 def test_a_stale_write_is_told_only_if_the_model_was_told() -> None:
     refused = e.RequestRefused(
-        1, "lexer", 1, 1, "write", "stale", "x.py was changed by task parser", ("x.py",)
+        1, "lexer", 1, 1, "write", "stale", "x.py was changed by task parser", ("x.py",), "x.py"
     )
     merged = e.Wrote(1, "lexer", 1, 1, "x.py", 3, "d", 2, rebased=True)
     report = e.Reported(2, "lexer", 1, 1, "reason", 2, e.Spent())

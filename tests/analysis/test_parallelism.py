@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from orchestrator.core.task import Task
-from orchestrator.ui.parallelism import parallelism_of, width
+from orchestrator.analysis.parallelism import parallelism_of, width
 
 Graph = dict[str, list[str]]
 

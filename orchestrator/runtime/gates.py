@@ -1,0 +1,111 @@
+"""What the path and the text of a tool call must pass, and how a no is worded for a model.
+
+Whatever is refused here raises `ToolRefusedError`.
+"""
+
+from __future__ import annotations
+
+from orchestrator.core.decision import listed
+from orchestrator.core.paths import PathError, canonical
+from orchestrator.runtime.context import Context
+
+WRITE_LIMIT = 5_000_000
+"""Bytes that one write may have."""
+
+
+class ToolRefusedError(Exception):
+    """A tool says no.
+
+    Attributes:
+        why: what stands against it, for the model.
+        fix: what it should do instead.
+    """
+
+    def __init__(self, why: str, fix: str) -> None:
+        self.why, self.fix = why, fix
+        super().__init__(why)
+
+
+def plain(path: str) -> str:
+    """Return a path as the workspace knows it."""
+    try:
+        return canonical(path)
+    except PathError as error:
+        raise ToolRefusedError(error.what, error.fix) from None
+
+
+def may_read(context: Context, path: str) -> bool:
+    """Whether the attempt may read a file: what it may write, it may read."""
+    bounds = context.files.bounds
+    return bounds.reads.matches(path) or bounds.may_write(path)
+
+
+def need_read(context: Context, path: str) -> None:
+    """Refuse a file that the attempt may not read."""
+    if not may_read(context, path):
+        may = listed(context.files.bounds.reads.globs)
+        raise ToolRefusedError(f"{path} is outside the files that you may read", f"keep to {may}")
+
+
+def need_write(context: Context, path: str) -> None:
+    """Refuse a file that the attempt may not write."""
+    bounds = context.files.bounds
+    if not bounds.may_write(path):
+        may = listed((*bounds.writes.globs, *bounds.shares.globs))
+        raise ToolRefusedError(
+            f"{path} is outside the files that you may write",
+            f"keep to {may}; if the task cannot be done without {path}, ask for it with "
+            "widen_scope if you have that tool, else give up and say why",
+        )
+
+
+def need_file(context: Context, path: str) -> None:
+    """Refuse a file that is not there, and say what is there instead."""
+    files = context.files
+    if files.view.version(path).digest is not None:
+        return
+    if files.has_read(path):
+        files.read(path)  # that it is gone is known from now on
+    if any(other.startswith(f"{path}/") for other in files.view.paths()):
+        raise ToolRefusedError(
+            f"{path} is a directory", f"list_files with the glob {path} lists it"
+        )
+    link = files.view.copy.obstacle(path)
+    if link:
+        raise ToolRefusedError(link, "work on the files that list_files shows")
+    raise ToolRefusedError(f"{path} does not exist", "list_files shows what does")
+
+
+def text_of(context: Context, path: str) -> str:
+    """Return the text of a file as the attempt sees it."""
+    need_file(context, path)
+    data = context.files.view.copy.read(path) or b""
+    try:
+        return data.decode()
+    except UnicodeDecodeError:
+        raise ToolRefusedError(
+            f"{path} is not text ({len(data)} bytes)", "leave it as it is"
+        ) from None
+
+
+def line_ends(text: str, old: str) -> str:
+    """Say so when it is only for the line ends that a text does not occur."""
+    if "\r\n" in text and old.replace("\r\n", "\n").replace("\n", "\r\n") in text:
+        return ", whose lines end in \\r\\n, not in \\n"
+    return ""
+
+
+def encoded(content: str) -> bytes:
+    """Return a text as the bytes of a file."""
+    try:
+        data = content.encode()
+    except UnicodeEncodeError:
+        raise ToolRefusedError(
+            "the content has characters that cannot be stored (lone surrogates)", "leave them out"
+        ) from None
+    if len(data) > WRITE_LIMIT:
+        raise ToolRefusedError(
+            f"the content has {len(data)} bytes; {WRITE_LIMIT} are allowed in one write",
+            "split it into several files",
+        )
+    return data
