@@ -351,6 +351,13 @@ def _settled(path: Path) -> bool:
 def _read_header(path: Path, connection: sqlite3.Connection) -> dict[str, Any]:
     try:
         tables = {row[0] for row in connection.execute("SELECT name FROM sqlite_schema")}
+        if not tables:
+            raise LogError(
+                "this is not an event log",
+                str(path),
+                "it is empty: the run ended before it had begun",
+                "remove the folder of the run, and start it again",
+            )
         if not {"header", "events"} <= tables:
             raise LogError(
                 "this is not an event log",

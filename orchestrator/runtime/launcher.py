@@ -52,7 +52,7 @@ _LINUX = sys.platform == "linux"
 def main() -> NoReturn:
     """Read a request from standard input, carry it out, and end.
 
-    The request is a marshalled dictionary; its keys are those of `sandbox.Sandbox.request`.
+    The request is a marshalled dictionary; its keys are the fields of `launching.Request`.
     The report is lines of text: ``failed ERRNO MESSAGE``, ``ended STATUS``, ``exceeded REASON``.
     """
     control = os.dup(0)  # not inherited by the command
@@ -89,8 +89,11 @@ def _prepare() -> None:
         return
     call("prctl", _SUBREAPER, 1, 0, 0, 0)
     # When memory runs out, the kernel is to end the command, not the run.
-    with open("/proc/self/oom_score_adj", "wb") as file:  # noqa: PTH123
-        file.write(b"1000")
+    try:
+        with open("/proc/self/oom_score_adj", "wb") as file:  # noqa: PTH123
+            file.write(b"1000")
+    except OSError:  # in a sandbox within a sandbox
+        return
 
 
 def _die_with(parent: int) -> None:
@@ -186,7 +189,11 @@ def _watch(child: int, request: dict[str, Any]) -> str:
         poll.poll(_GLANCE)
         if (status := _reap(child)) is not None:
             return f"ended {status}"
-        if excess := meter.excess():
+        try:
+            excess = meter.excess()
+        except OSError:
+            excess = "the folder that it worked in is gone"
+        if excess:
             return f"exceeded {excess}"
 
 

@@ -105,7 +105,8 @@ def furnish(
     _mount_own(base, memory)
     for path, text in [*links.items(), *_DEVICE_LINKS.items()]:
         os.makedirs(os.path.dirname(base + path), exist_ok=True)  # noqa: PTH103, PTH120
-        os.symlink(text, base + path)  # noqa: PTH211
+        if not os.path.lexists(base + path):
+            os.symlink(text, base + path)  # noqa: PTH211
     for path in sorted(read):
         _show(base, path, path)
     for name in DEVICES:

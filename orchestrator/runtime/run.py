@@ -7,10 +7,11 @@ interrupted, reached a limit, or whose process died.
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from functools import wraps
+from graphlib import TopologicalSorter
 from pathlib import Path
 from typing import ParamSpec
 
@@ -18,6 +19,7 @@ from orchestrator.core.decision import listed
 from orchestrator.core.events import decode
 from orchestrator.core.limits import Limits
 from orchestrator.core.messages import Resume, Retry
+from orchestrator.core.state import State
 from orchestrator.core.states import TaskState
 from orchestrator.errors import UsageError, WorkspaceError
 from orchestrator.models.base import Model
@@ -179,6 +181,7 @@ def start(
         entries = tree.scan() if tree else {}
         header = replace(
             _asked(plan, chosen.name, options or {}, seed),
+            base=str(Path.cwd() if model and isinstance(model, str) else plan.base),
             run=name,
             limits=limits,
             workers=chosen.workers(count),
@@ -259,9 +262,8 @@ def start_again(
         for seen in reconcile(machine, tree, entries) if tree else ():
             coordinator.post(seen)
         if retry_failed:
-            for name, record in machine.state.records.items():
-                if record.state in (TaskState.FAILED, TaskState.CANCELLED):
-                    coordinator.post(Retry(name))
+            for name in _to_retry(machine.state):
+                coordinator.post(Retry(name))
         coordinator.post(Resume())
         if control:
             stack.enter_context(listening(folder, coordinator))
@@ -283,6 +285,15 @@ run = _to_the_end(start, "Run a plan to its end and return how it ended; otherwi
 resume = _to_the_end(start_again, "Go on to the end of a run; otherwise as `start_again`.")
 
 
+def _to_retry(state: State) -> Iterator[str]:
+    """Yield what ended without success, dependencies first: nothing can be retried before them."""
+    names = state.records
+    order = TopologicalSorter({name: state.graph.dependencies(name) for name in names})
+    for name in order.static_order():
+        if names[name].state in (TaskState.FAILED, TaskState.CANCELLED):
+            yield name
+
+
 def _asked(plan: Plan, mode: str, options: Mapping[str, str], seed: int) -> Header:
     """Return the part of the header that is known before anything is touched."""
     return Header(
@@ -294,7 +305,6 @@ def _asked(plan: Plan, mode: str, options: Mapping[str, str], seed: int) -> Head
         validate=plan.validate,
         options=dict(options),
         seed=seed,
-        base=str(plan.base),
         roles=str(plan.roles or ""),
         plan=str(plan.path or ""),
         plan_digest=plan.digest,

@@ -125,7 +125,7 @@ class Sandbox:
         alone = self.enforced.namespaces
         request = Request(
             argv=list(argv),
-            cwd=str(cwd),
+            cwd=os.path.realpath(cwd),
             read=read,
             write=(os.path.realpath(cwd), os.path.realpath(scratch)),
             links=links | dict(_links([cwd, scratch])),

@@ -105,7 +105,11 @@ class Meter:
         self._free, self._left, self._next = self._free_room(), 0, 0.0
 
     def excess(self) -> str:
-        """Say what it has used too much of; "" if nothing."""
+        """Say what it has used too much of; "" if nothing.
+
+        Raises:
+            OSError: the folders are gone.
+        """
         processes = self._processes()
         if self._limit is not None and len(processes) >= self._limit:
             return f"it had {self._limit} processes at a time, which is the limit"

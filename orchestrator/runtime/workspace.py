@@ -267,7 +267,11 @@ class SharedTree:
         """Remove what a killed process had half written: nobody else writes under the lock."""
         with FolderCursor(self.root) as cursor:
             place = cursor.enter([STATE, "tmp"])
-            for name in os.listdir(place) if place is not None else ():
+            if place is None:
+                return
+            with os.scandir(place) as entries:
+                names = [entry.name for entry in entries]
+            for name in names:
                 remove(place, name)
 
     @contextmanager

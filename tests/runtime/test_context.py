@@ -325,17 +325,18 @@ def test_the_end_of_the_lease_ends_a_command_and_takes_nothing_over(
     blobs = BlobStore(tmp_path / "outputs", durable=False)
     desk = office(task(), files=FILES, commands=SubprocessCommands(blobs), attempts=1)
     agent = desk.agent("w1")
-    pid = agent.context.files.view.copy.root / "pid"
-    os.mkfifo(pid)
-    said = desk.apart(
-        agent, "run_command", command="sh -c 'echo late > a.txt; echo $$ > pid; sleep 60'"
-    )
-    number = int(pid.read_text())  # waits for the command
-    assert desk.coordinator.call(Cancel("a")) == Done()
-    desk.join()
+    sign = agent.context.files.view.copy.root / "sign"
+    os.mkfifo(sign)
+    command = "sh -c 'echo late > a.txt; exec 9> sign; echo begun >&9; sleep 600'"
+    said = desk.apart(agent, "run_command", command=command)
+    with sign.open("rb", buffering=0) as reader:
+        assert reader.readline() == b"begun\n"
+        assert desk.coordinator.call(Cancel("a")) == Done()
+        desk.join()
+        os.set_blocking(reader.fileno(), False)
+        assert reader.read() == b""  # nobody holds the other end any more
     assert said[0].is_error
     assert "Its change of a.txt was put back: the lease with token 1 has ended" in said[0].text
-    assert not Path(f"/proc/{number}").exists()
     assert desk.text("a.txt") == "a\n"
 
 

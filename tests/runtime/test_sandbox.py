@@ -61,6 +61,7 @@ def needs(name: str) -> None:
 # --- what works -------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @each_wall
 def test_pytest_runs(cwd: Path, walls: SandboxPolicy) -> None:
     shutil.copytree(EXAMPLE / "solution", cwd, dirs_exist_ok=True)
@@ -71,6 +72,7 @@ def test_pytest_runs(cwd: Path, walls: SandboxPolicy) -> None:
     assert " passed" in result.output
 
 
+@pytest.mark.slow
 @each_wall
 def test_a_compiler_and_git_run(cwd: Path, walls: SandboxPolicy) -> None:
     needs("cc")
@@ -83,6 +85,7 @@ def test_a_compiler_and_git_run(cwd: Path, walls: SandboxPolicy) -> None:
     assert run(cwd, textwrap.dedent(script), walls).output == "compiled\none\n"
 
 
+@pytest.mark.slow
 @each_wall
 def test_node_runs(cwd: Path, walls: SandboxPolicy) -> None:
     needs("node")
@@ -102,6 +105,7 @@ def test_files_can_be_made_moved_linked_and_removed(cwd: Path, walls: SandboxPol
     assert run(cwd, textwrap.dedent(script), walls).output == "x\ng\nt\n"
 
 
+@pytest.mark.slow
 @each_wall
 def test_locks_between_processes_work(cwd: Path, walls: SandboxPolicy) -> None:
     code = """
@@ -303,6 +307,26 @@ def test_a_policy_says_what_it_switches_off() -> None:
     assert (off.landlock, off.namespaces, off.network) == (0, False, True)
     assert "switched off" in off.notices()[0]
     assert "network" not in off.notices()[0]
+
+
+@pytest.mark.slow
+def test_a_sandbox_works_within_a_sandbox(cwd: Path) -> None:
+    code = """
+    import sys, tempfile
+    from pathlib import Path
+    sys.path.insert(0, sys.argv[1])
+    from orchestrator.runtime.blobs import BlobStore
+    from orchestrator.runtime.commands import SubprocessCommands
+    commands = SubprocessCommands(BlobStore(Path("blobs")))
+    print(commands.sandbox.enforced.landlock)
+    print(commands.run("echo inner; touch ../outside", Path("inner").absolute(), timeout=60).output)
+    """
+    package = Path(__file__).parents[2]
+    (cwd / "inner").mkdir()
+    words = [sys.executable, "-c", textwrap.dedent(code), str(package)]
+    result = run(cwd, words, SandboxPolicy(read=(package,)))
+    assert result.output.startswith(f"{probe().landlock}\ninner\n"), result.output
+    assert (cwd / "outside").exists() == (probe().landlock == 0)
 
 
 def test_what_is_told_of_this_machine_is_what_was_tried(tmp_path: Path) -> None:

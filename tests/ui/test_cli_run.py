@@ -265,10 +265,12 @@ def test_the_end_that_a_batch_system_asks_for_is_a_ctrl_c(here: Path) -> None:
 
 
 def test_ctrl_c_ends_the_commands_that_run(here: Path) -> None:
-    fifo = here / "fifo"
+    environment = here / "project" / ".venv"  # linked into the private copies, readable there
+    environment.mkdir()
+    fifo = environment / "fifo"
     os.mkfifo(fifo)
     begin, end = PLAN.index('test: "'), PLAN.index('"}')
-    (here / "plan.yaml").write_text(f'{PLAN[:begin]}test: "cat {fifo}; sleep 600{PLAN[end:]}')
+    (here / "plan.yaml").write_text(f'{PLAN[:begin]}test: "cat .venv/fifo; sleep 600{PLAN[end:]}')
     with running(here, "--json") as process:
         opened = Thread(target=lambda: fifo.open("w").close(), daemon=True)
         opened.start()
