@@ -11,8 +11,9 @@ is none); these are columns of the log. The other fields are the JSON body.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping
-from dataclasses import MISSING, dataclass, fields
+from dataclasses import MISSING, asdict, dataclass, fields
 from typing import Any
 
 import msgspec
@@ -411,7 +412,12 @@ _CODECS: dict[type[Any], _Codec] = {cls: _codec(kind, cls) for kind, cls in KIND
 def encode(event: Event) -> Row:
     """Return the event as a row of the log."""
     codec = _CODECS[type(event)]
-    return event.at, codec.kind, event.task, event.attempt, _to_json(codec.body(event)).decode()
+    try:
+        body = _to_json(codec.body(event))
+    except UnicodeEncodeError:  # half a surrogate pair, which a model or a file name can hold
+        text = json.dumps(codec.body(event), default=asdict, ensure_ascii=False)
+        body = text.encode(errors="replace")
+    return event.at, codec.kind, event.task, event.attempt, body.decode()
 
 
 def decode(at: float, kind: str, task: str, attempt: int, body: str) -> Event:

@@ -208,7 +208,9 @@ class SharedTree:
             yield
 
     def recall(self, start: Mapping[str, Entry], written: Iterable[str]) -> None:
-        """Take over what the process knew whose run goes on here.
+        """Take over what the process knew whose run goes on here, and did not come to do.
+
+        Folders that it made, and that are empty, go.
 
         Args:
             start: the files that were there when the run began.
@@ -216,6 +218,8 @@ class SharedTree:
         """
         self._executable |= {path: True for path, entry in start.items() if entry.executable}
         self._made |= _folders_above(written) - _folders_above(start)
+        for folder in sorted(self._made, key=len, reverse=True):  # the deepest first
+            remove_empty(self.root, folder.split("/"), self._made.__contains__)
 
     def _read(self, path: str) -> FileOnDisk | None:
         folders, name = split(path)

@@ -15,6 +15,7 @@ from orchestrator.core.events import (
     Added,
     AttemptEnded,
     Event,
+    Noted,
     RequestRefused,
     Wrote,
     decode,
@@ -137,3 +138,8 @@ def test_numbers_and_names_survive_as_they_are() -> None:
     assert repr(decode(*encode(ended))) == repr(ended)
     refused = RequestRefused(1.0, "a", 1, 7, "write", "scope", "why", ("x.py",))
     assert repr(decode(*encode(refused))) == repr(refused)
+
+
+def test_half_a_surrogate_pair_does_not_stop_the_log() -> None:
+    *_, body = encode(Noted(1.0, "a", 1, 1, "half \ud800 a pair", "ok"))
+    assert decode(1.0, "noted", "a", 1, body) == Noted(1.0, "a", 1, 1, "half ? a pair", "ok")
