@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from orchestrator.core.machine import Machine
@@ -11,7 +11,7 @@ from orchestrator.core.messages import Lease, Reply, Request
 from orchestrator.core.rules import RoleBounds
 from orchestrator.core.scope import Scope
 from orchestrator.core.task import Task
-from orchestrator.errors import UsageError
+from orchestrator.errors import PlanError, Problem, UsageError
 from orchestrator.models.base import Model
 from orchestrator.models.registry import create_model
 from orchestrator.runtime.blobs import BlobStore
@@ -39,6 +39,7 @@ COMMAND_SECONDS = 600.0
 """Seconds that one command may take, unless a lease is shorter."""
 
 Ask = Callable[[Request], Reply]
+Prepare = Callable[[Lease, Ask, Interruption], Context]
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +99,27 @@ def _no_model(where: str, fix: str = "") -> UsageError:
     )
 
 
+def check_needs(tasks: Iterable[Task], workspace: bool, actor: Actor) -> None:
+    """Check that tasks have what it takes to do them: files to test, roles for agents.
+
+    Raises:
+        PlanError: they have not; every mistake is in `problems`.
+    """
+    problems = []
+    if actor.model is not None and not workspace:
+        fix = "name a workspace, or give a task function"
+        problems.append(Problem("agents need files to work on", "workspace", fix=fix))
+    for task in tasks:
+        if task.test and not workspace:
+            why, fix = "there is no workspace to run it in", "name a workspace, or leave `test` out"
+            problems.append(Problem("the task has a test", f"task {task.id}", why, fix))
+        if actor.model is not None and not task.role:
+            why, fix = "an agent has the tools of its role", "give it one, such as `implementer`"
+            problems.append(Problem("the task has no role", f"task {task.id}", why, fix))
+    if problems:
+        raise PlanError("this plan cannot be done in this way", problems=problems)
+
+
 def roles_of(tasks: Iterable[Task], directory: Path | None) -> dict[str, Role]:
     """Return the roles that tasks name, read and checked."""
     names = dict.fromkeys(task.role for task in tasks if task.role)
@@ -139,19 +161,21 @@ class Assembly:
         files = SharedFiles(self.tree, self.blobs) if self.tree else None
         return Coordinator(machine, log, clock, files, listeners)
 
-    def begin(self, coordinator: Coordinator) -> None:
-        """Start the coordinator and its workers."""
+    def begin(self, coordinator: Coordinator) -> tuple[str, ...]:
+        """Start the coordinator and its workers.
+
+        Returns:
+            What whoever starts the run must know about it.
+        """
         work = self._work(coordinator)
         commands = self.commands or self._sandboxed()
-
-        def spawn(name: str) -> Worker:
-            return Worker(name, coordinator, self._preparer(name, coordinator, commands), work)
-
-        coordinator.start(self.header.workers, spawn)
-
-    def _sandboxed(self) -> SubprocessCommands:
-        policy = SandboxPolicy.for_links(self.tree.links() if self.tree else {})
-        return SubprocessCommands(self.blobs, policy=policy)
+        prepare = self._preparation(coordinator, commands)
+        coordinator.start(
+            self.header.workers, lambda name: Worker(name, coordinator, prepare(name), work)
+        )
+        if self.tree is None or not isinstance(commands, SubprocessCommands):
+            return ()
+        return commands.notices()
 
     def _work(self, coordinator: Coordinator) -> Work:
         if self.actor.function is not None:
@@ -161,22 +185,43 @@ class Assembly:
         boxes = {name: Toolbox(role, coordinator.notes) for name, role in self.roles.items()}
         return AgentWork(self.actor.model, brief, boxes, self.blobs)
 
-    def _preparer(
-        self, worker: str, coordinator: Coordinator, commands: Commands
-    ) -> Callable[[Lease, Ask, Interruption], Context]:
-        """Return what makes the contexts of one worker, its private copy when first needed."""
-        tasks = {task.id: task for task in self.header.tasks} if self.tree is None else {}
-        sites: list[Site] = []
+    def _preparation(
+        self, coordinator: Coordinator, commands: Commands
+    ) -> Callable[[str], Prepare]:
+        """Return what makes, for a worker, that which makes the contexts of its attempts."""
+        if self.tree is None:
+            tasks = {task.id: task for task in self.header.tasks}
+
+            def without_files(lease: Lease, ask: Ask, interrupt: Interruption) -> Context:
+                task = tasks.get(lease.task) or coordinator.assignment(lease.task)[0]
+                return Context(task, lease, ask, interrupt)
+
+            return lambda worker: without_files
+        tree = self.tree
+        return lambda worker: self._with_files(worker, tree, coordinator, commands)
+
+    def _with_files(
+        self, worker: str, tree: SharedTree, coordinator: Coordinator, commands: Commands
+    ) -> Prepare:
+        sites: list[Site] = []  # one, made in the worker's own thread when it is first needed
 
         def prepare(lease: Lease, ask: Ask, interrupt: Interruption) -> Context:
-            if lease.task in tasks:
-                return Context(tasks[lease.task], lease, ask, interrupt)
             task, bounds = coordinator.assignment(lease.task)
-            if self.tree is not None and not sites:
-                sites.append(self._site(worker, self.tree, coordinator, commands))
-            return Context(task, lease, ask, interrupt, sites[0] if sites else None, bounds)
+            if not sites:
+                sites.append(self._site(worker, tree, coordinator, commands))
+            return Context(task, lease, ask, interrupt, sites[0], bounds)
 
         return prepare
+
+    def _sandboxed(self) -> SubprocessCommands:
+        if self.tree is None:
+            return SubprocessCommands(self.blobs)
+        # pytest looks for its settings in every folder above, and those of the user's cannot be
+        # read from inside: here the search ends.
+        end = self.folder.copies / "pytest.ini"
+        end.write_text("[pytest]\n")
+        policy = SandboxPolicy.for_links(self.tree.links())
+        return SubprocessCommands(self.blobs, policy=replace(policy, read=(*policy.read, end)))
 
     def _site(
         self, worker: str, tree: SharedTree, coordinator: Coordinator, commands: Commands

@@ -293,12 +293,15 @@ class Coordinator:
         batch: list[tuple[str, Request]] = []
         due = self._machine.next_deadline()
         try:
-            while len(batch) < BATCH:
-                sender, request = self._next(due, wait=not (batch or self._closing))
+            sender, request = self._first(due)
+            while True:
                 if request is None:
                     self._closing = True
                 else:
                     batch.append((sender, request))
+                    if len(batch) == BATCH:
+                        break
+                sender, request = self._requests.get_nowait()
         except Empty:
             pass
         if self._closing:
@@ -308,8 +311,8 @@ class Coordinator:
             batch.append(("", Tick()))
         return batch
 
-    def _next(self, due: float | None, wait: bool) -> tuple[str, Request | None]:
-        if not wait:
+    def _first(self, due: float | None) -> tuple[str, Request | None]:
+        if self._closing:
             return self._requests.get_nowait()
         if due is None:
             return self._requests.get()
@@ -317,6 +320,34 @@ class Coordinator:
         return self._requests.get(timeout=min(seconds, TIMEOUT_MAX))
 
     def _step(self, batch: list[tuple[str, Request]]) -> None:
+        told: list[Event] = []
+        answers: list[tuple[str, Reply]] = []
+        pending = batch
+        while pending:
+            steps = self._decide(pending, told)
+            # What effects lead to is asked before anybody is answered: whoever is granted a task
+            # finds the files without what ended attempts wrote.
+            pending = []
+            for sender, request, step in steps:
+                for effect in step.effects:
+                    if type(effect) is Answer:
+                        answers.append((effect.worker, effect.reply))
+                    elif follow := self._carry_out(effect):
+                        pending.append(("", follow))
+                if step.reply is not None:
+                    answers.append((sender, step.reply))
+                    if type(request) is Undo and type(step.reply) is Refused:
+                        pending.append(("", self._undo_again(request)))
+        for worker, reply in answers:
+            replies = self._replies.get(worker)
+            if replies is not None:
+                replies.put(reply)
+        self._tell(batch, told)
+
+    def _decide(
+        self, batch: list[tuple[str, Request]], told: list[Event]
+    ) -> list[tuple[str, Request, Step]]:
+        """Have the machine decide a batch, and record what it decides."""
         steps: list[tuple[str, Request, Step]] = []
         events: list[Event] = []
         for sender, request in batch:
@@ -327,21 +358,8 @@ class Coordinator:
             events.extend(step.events)
         if events:
             self._log.append([encode(event) for event in events])
-        answers: list[tuple[str, Reply]] = []
-        for sender, request, step in steps:
-            for effect in step.effects:
-                if type(effect) is Answer:
-                    answers.append((effect.worker, effect.reply))
-                else:
-                    self._carry_out(effect)
-            if step.reply is not None:
-                answers.append((sender, step.reply))
-                self._again(request, step.reply)
-        for worker, reply in answers:
-            replies = self._replies.get(worker)
-            if replies is not None:
-                replies.put(reply)
-        self._tell(batch, events)
+            told += events
+        return steps
 
     def _tell(self, batch: list[tuple[str, Request]], events: list[Event]) -> None:
         for listener in self._listeners:
@@ -355,32 +373,32 @@ class Coordinator:
         if self._machine.state.status != "running":
             self.finished.set()
 
-    def _carry_out(self, effect: Effect) -> None:
+    def _carry_out(self, effect: Effect) -> Request | None:
+        """Do what the machine asks for; return what must be asked because of it."""
         if isinstance(effect, EndLease):
             member = self._members.get(effect.worker)
             if member:
                 member.end_lease(effect.token)
         elif self._files is None:
-            return
+            return None
         elif isinstance(effect, Materialise):
             found = self._files.materialise(effect.path, effect.digest, effect.expected)
             if found is not None:
-                self.post(Observe(effect.path, found.digest))
+                return Observe(effect.path, found.digest)
         elif isinstance(effect, Unmerge):
-            self._unmerge(effect)
+            return self._undo(effect.task, effect.attempt, effect.token, effect.path)
+        return None
 
-    def _unmerge(self, effect: Unmerge) -> None:
+    def _undo(self, task: str, attempt: int, token: int, path: str) -> Undo:
         """Take an ended attempt's lines out of a file that others have edited since."""
         assert self._files is not None
-        history = self._machine.state.files.history(effect.path)
-        digest = self._files.without(history, effect.token)
-        base = history[-1].number
-        self.post(Undo(effect.task, effect.attempt, effect.token, effect.path, base, digest))
+        history = self._machine.state.files.history(path)
+        digest = self._files.without(history, token)
+        return Undo(task, attempt, token, path, history[-1].number, digest)
 
-    def _again(self, request: Request, reply: Reply) -> None:
-        """A file changed while an ended attempt's lines were taken out: merge once more."""
-        if type(request) is Undo and isinstance(reply, Refused):
-            self._unmerge(Unmerge(request.task, request.attempt, request.token, request.path))
+    def _undo_again(self, undo: Undo) -> Undo:
+        """Another undo has changed the file in between: merge once more."""
+        return self._undo(undo.task, undo.attempt, undo.token, undo.path)
 
     def _replace(self, name: str) -> None:
         self._members.pop(name, None)

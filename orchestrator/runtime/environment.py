@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 import shutil
 import sys
 from collections.abc import Mapping
@@ -52,7 +53,8 @@ ALLOWED = frozenset(
         "USER",
     }
 )
-"""Variables that commands inherit. Not PYTHONPATH: it may lead back into the shared tree."""
+"""Variables that commands inherit. Not PYTHONPATH, which may lead back into the shared tree: see
+`command_environment`."""
 
 _SECRET_NAME = re.compile(
     r"KEY|TOKEN|SECRET|PASSW|PASSPHRASE|PASSCODE|(?:^|_)PASS(?:_|$)|(?:^|_)PWD$|CREDENTIAL|AUTH"
@@ -76,7 +78,6 @@ _FIXED = {
     "LC_ALL": "C.UTF-8",
     "NO_COLOR": "1",
     "PAGER": "cat",
-    "PYTEST_ADDOPTS": "-p no:cacheprovider",
     "PYTHONDONTWRITEBYTECODE": "1",
     "TERM": "dumb",
 }
@@ -108,6 +109,10 @@ def command_environment(
     home.mkdir(parents=True, exist_ok=True)
     chosen |= _FIXED
     chosen |= {"HOME": str(home), "TMPDIR": str(scratch), "PWD": str(cwd)}
+    # Without a settings file of its own, a project's tests must not be taken for those of
+    # whatever stands above the private copy.
+    root = shlex.quote(str(cwd))
+    chosen["PYTEST_ADDOPTS"] = f"-p no:cacheprovider --rootdir={root} --confcutdir={root}"
     # Commands must not reach a repository around the private copy: git stops looking here.
     chosen["GIT_CEILING_DIRECTORIES"] = str(cwd.parent)
     own = [str(Path(sys.executable).parent)]
@@ -115,6 +120,10 @@ def command_environment(
         if (cwd / name / "bin").is_dir():
             chosen["VIRTUAL_ENV"] = str(cwd / name)
             own.insert(0, str(cwd / name / "bin"))
+            # A package that is installed there in editable form points into the shared tree,
+            # which commands cannot read: what is to be tested stands here.
+            sources = [cwd / "src", cwd] if (cwd / "src").is_dir() else [cwd]
+            chosen["PYTHONPATH"] = os.pathsep.join(map(str, sources))
             break
     path = os.pathsep.join([*own, chosen.get("PATH") or _DEFAULT_PATH])
     chosen["PATH"] = path if shutil.which("python", path=path) else _with_python(scratch, path)

@@ -23,7 +23,13 @@ from orchestrator.core.state import State
 from orchestrator.core.states import TaskState
 from orchestrator.errors import UsageError, WorkspaceError
 from orchestrator.models.base import Model
-from orchestrator.runtime.assembly import Actor, Assembly, make_machine, roles_of
+from orchestrator.runtime.assembly import (
+    Actor,
+    Assembly,
+    check_needs,
+    make_machine,
+    roles_of,
+)
 from orchestrator.runtime.blobs import BlobStore
 from orchestrator.runtime.clock import SystemClock
 from orchestrator.runtime.commands import Commands
@@ -63,12 +69,20 @@ class Run:
     Attributes:
         header: what was asked for and what is in force.
         coordinator: the thread that owns the state; ask it for a snapshot, approve, cancel.
+        notices: what whoever starts the run must know, for example what the sandbox of
+            commands cannot enforce on this system; mostly empty.
     """
 
     def __init__(
-        self, header: Header, folder: RunDir, coordinator: Coordinator, resources: ExitStack
+        self,
+        header: Header,
+        folder: RunDir,
+        coordinator: Coordinator,
+        resources: ExitStack,
+        notices: tuple[str, ...] = (),
     ) -> None:
         self.header, self.folder, self.coordinator = header, folder, coordinator
+        self.notices = notices
         self._resources = resources
 
     def halt(self, why: str = "interrupted") -> None:
@@ -167,15 +181,16 @@ def start(
     chosen = find_mode(mode or plan.mode)
     count = _check_workers(plan.limits.workers if workers is None else workers)
     limits = replace(plan.limits, workers=count)
-    actor = Actor.choose(plan, model, options or {}, work)
-    workspace = _choose_workspace(plan, into, allow_dirty)
-    roles = roles_of(plan.tasks, plan.roles)
-    name = new_run_id()
-    folder = RunDir.create(Path(run_dir or plan.base / STATE / "runs" / name))
     with ExitStack() as stack:
+        actor = Actor.choose(plan, model, options or {}, work)
+        stack.callback(actor.close)
+        check_needs(plan.tasks, plan.workspace is not None, actor)
+        workspace = _choose_workspace(plan, into, allow_dirty)
+        roles = roles_of(plan.tasks, plan.roles)
+        name = new_run_id()
+        folder = RunDir.create(Path(run_dir or plan.base / STATE / "runs" / name))
         stack.callback(folder.discard)
         stack.enter_context(run_lock(folder.path))
-        stack.callback(actor.close)
         blobs = BlobStore(folder.blobs, durable=durability == "full")
         tree = _open_tree(plan, workspace, blobs, name, stack)
         entries = tree.scan() if tree else {}
@@ -198,8 +213,8 @@ def start(
         coordinator = assembly.coordinator(machine, log, SystemClock(), listeners)
         if control:
             stack.enter_context(listening(folder, coordinator))
-        assembly.begin(coordinator)
-        return Run(header, folder, coordinator, stack.pop_all())
+        notices = assembly.begin(coordinator)
+        return Run(header, folder, coordinator, stack.pop_all(), notices)
     raise AssertionError("unreachable")
 
 
@@ -252,6 +267,7 @@ def start_again(
         roles = roles_of(header.tasks, Path(header.roles) if header.roles else None)
         actor = Actor.again(header, model, work)
         stack.callback(actor.close)
+        check_needs(header.tasks, bool(header.workspace), actor)
         machine = make_machine(header, roles, entries)
         at = 0.0
         for row in log.read():
@@ -267,8 +283,8 @@ def start_again(
         coordinator.post(Resume())
         if control:
             stack.enter_context(listening(folder, coordinator))
-        assembly.begin(coordinator)
-        return Run(header, folder, coordinator, stack.pop_all())
+        notices = assembly.begin(coordinator)
+        return Run(header, folder, coordinator, stack.pop_all(), notices)
     raise AssertionError("unreachable")
 
 
@@ -340,7 +356,8 @@ def _choose_workspace(plan: Plan, into: str | Path | None, allow_dirty: bool) ->
     target = Path(into).absolute() if into else plan.into
     if plan.workspace is None or target is not None:
         return target
-    dirty = [] if allow_dirty else dirty_files(plan.workspace)
+    changed = [] if allow_dirty else dirty_files(plan.workspace)
+    dirty = [path for path in changed if plan.workspace / path != plan.path]
     if dirty:
         raise WorkspaceError(
             f"the workspace has {len(dirty)} uncommitted changes ({listed(dirty, 5)})",

@@ -56,8 +56,10 @@ def matching_lines(pattern: regex.Pattern[str], path: str, text: str, end: float
     """
     try:
         for number, line in enumerate(text.splitlines(), start=1):
-            # `concurrent`: other threads go on meanwhile.
-            if pattern.search(line, timeout=max(0.001, end - monotonic()), concurrent=True):
+            rest = end - monotonic()
+            if rest <= 0:
+                raise TimeoutError
+            if pattern.search(line, timeout=rest, concurrent=True):  # other threads go on
                 yield f"{path}:{number}:{line[:300]}"
     except (TimeoutError, MemoryError):
         raise ToolRefusedError(

@@ -70,6 +70,8 @@ def drive(begin: Begin, show: Show, session: Session, board: Board | None = None
     with _terminable():
         run = begin(progress)
         session.run_dir = run.folder.path
+        for notice in run.notices:
+            progress.tell(notice)
         try:
             try:
                 _show(run, progress, show, board)

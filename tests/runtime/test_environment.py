@@ -89,7 +89,7 @@ def test_commands_get_a_home_of_their_own_and_leave_no_caches(tmp_path: Path) ->
     assert (tmp_path / "scratch" / "home").is_dir()
     assert chosen["TMPDIR"] == str(tmp_path / "scratch")
     assert chosen["PYTHONDONTWRITEBYTECODE"] == "1"
-    assert chosen["PYTEST_ADDOPTS"] == "-p no:cacheprovider"
+    assert chosen["PYTEST_ADDOPTS"].startswith("-p no:cacheprovider --rootdir=")
     assert chosen["NO_COLOR"] == "1"
     assert chosen["LC_ALL"] == "C.UTF-8"
     assert chosen["GIT_CEILING_DIRECTORIES"] == str(tmp_path)

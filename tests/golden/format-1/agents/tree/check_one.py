@@ -1,0 +1,2 @@
+import one
+assert one.DOUBLE == 2

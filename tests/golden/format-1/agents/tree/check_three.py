@@ -1,0 +1,2 @@
+import three
+assert three.DOUBLE == 6

@@ -1,0 +1,2 @@
+import two
+assert two.DOUBLE == 4
