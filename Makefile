@@ -46,6 +46,7 @@ roles:  ## Lint the role documents with redocly (needs npx)
 bench: setup  ## Measure against peers; prints ratios
 	$(BIN)/python -m pip install --quiet '.[bench]'
 	$(BIN)/python benchmarks/scopes.py
+	$(BIN)/python benchmarks/sandbox.py
 	$(BIN)/python benchmarks/coordinator.py
 
 stress: setup  ## Long tests: thousands of random schedules, many workers
