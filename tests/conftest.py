@@ -10,7 +10,10 @@ from pathlib import Path
 import pytest
 
 GRACE = 2.0  # seconds that a thread which was told to end may take
-SERVERS = ("AnyIO worker thread",)  # of session-wide test servers, which outlive a test
+SERVERS = (
+    "AnyIO worker thread",
+    "llmock-server",
+)  # of session-wide test servers, which outlive a test
 
 
 def _open_files() -> set[str]:

@@ -163,6 +163,7 @@ class _Second:
         self._at = 0.0
         self._token = 0
         self._failures: dict[str, int] = {}
+        self._leases: dict[int, tuple[str, int]] = {}
         self._accepted: dict[str, int] = {}  # task to the token under which it was accepted
         self._cut = FIRST
         self._files: dict[str, tuple[int, str | None]] = {
@@ -223,6 +224,7 @@ class _Second:
         match event:
             case e.LeaseGranted():
                 self._token = event.token
+                self._leases[event.token] = (event.task, event.attempt)
             case e.Wrote() | e.Undone() | e.ChangedOutside():
                 self._cut = event.number
                 self._files[event.path] = (event.number, event.digest)
@@ -323,6 +325,8 @@ class _Second:
 
     def _undone(self, event: e.Undone) -> Iterator[str]:
         yield from self._follows(event)
+        if event.token and self._leases.get(event.token) != (event.task, event.attempt):
+            yield f"token {event.token} is not of this attempt"
         if event.token and event.token in self.machine.state.live:
             yield f"token {event.token} has not ended"
         if event.token and self._accepted.get(event.task) == event.token:

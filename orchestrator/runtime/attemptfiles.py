@@ -32,8 +32,9 @@ from orchestrator.runtime.blobs import BlobStore
 from orchestrator.runtime.view import View
 from orchestrator.runtime.workspace import SharedTree
 
-REBASES = 8
-"""How often a write is merged onto a newer version before the model is asked instead."""
+REBASES = 50
+"""How often a write is merged onto a newer version before its writer is asked instead. Each time
+somebody else was quicker, so it ends; but with many writers of one file it takes a few."""
 
 _GONE = Refused("lease_ended", "the run has ended", "stop")
 

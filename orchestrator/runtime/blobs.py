@@ -7,6 +7,7 @@ processes may put and get at the same time without a lock.
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from hashlib import sha256
 from pathlib import Path
 from secrets import token_hex
@@ -20,11 +21,16 @@ class BlobStore:
     Args:
         root: the folder; made when it is first needed.
         durable: wait until the disk has what was put, so that it survives a power cut.
+
+    Attributes:
+        on_failure: called, before it is raised, with the error that a content cannot be stored:
+            whoever puts may take it for a failure of its own, and the run must not go on.
     """
 
     def __init__(self, root: Path, durable: bool = True) -> None:
         self.root = root
         self.durable = durable
+        self.on_failure: Callable[[LogError], object] | None = None
 
     def path(self, digest: str) -> Path:
         """Return where the content with this digest is or would be."""
@@ -49,12 +55,15 @@ class BlobStore:
             if _size(place) != len(data):
                 self._write(place, data)
         except OSError as error:
-            raise LogError(
+            failure = LogError(
                 "a content cannot be stored",
                 str(place),
                 str(error),
                 "free some space, or make the run's folder writable; then resume the run",
-            ) from error
+            )
+            if self.on_failure is not None:
+                self.on_failure(failure)
+            raise failure from error
         return digest
 
     def get(self, digest: str) -> bytes:

@@ -249,7 +249,7 @@ def agents(folder: Path) -> None:
             (base / place).mkdir(parents=True, exist_ok=True)
         text = f"VALUE = {number}\nDOUBLE = VALUE + VALUE\n"
         (base / "solution" / f"{name}.py").write_text(text)
-        check = f"import {name}\nassert {name}.DOUBLE == {2 * number}\n"
+        check = f"import {name}\n\nassert {name}.DOUBLE == {2 * number}\n"
         (base / "project" / f"check_{name}.py").write_text(check)
     (base / "roles").mkdir()
     shutil.copy(HERE.parents[1] / "roles" / "implementer.yaml", base / "roles")

@@ -276,7 +276,7 @@ def test_the_same_seed_waits_the_same(served: Served) -> None:
     [
         ({"retry_after": "7"}, 7.0, 7.7),
         ({"retry_after_ms": "250"}, 0.25, 0.275),
-        ({"retry_after": formatdate(wall_clock() + 40, usegmt=True)}, 30.0, 44.0),
+        ({"retry_after": "the date in 40 s"}, 30.0, 44.0),
         ({"retry_after": "soon"}, 0.5, 1.0),
         ({"retry_after": "-3"}, 0.5, 1.0),
     ],
@@ -285,6 +285,8 @@ def test_retry_after_is_honoured(
     served: Served, headers: dict[str, str], low: float, high: float
 ) -> None:
     time = FakeTime()
+    if "date" in headers.get("retry_after", ""):  # made now: tests before this one take time too
+        headers = {"retry_after": formatdate(wall_clock() + 40, usegmt=True)}
     served(failure(429, "rate_limit_error", **headers), good(), time=time).next_turn(
         BRIEF, [], time
     )

@@ -274,3 +274,17 @@ def test_events_that_do_not_fit_are_a_failure_that_may_pass(event: dict[str, Any
 def test_a_whole_reply_that_does_not_fit() -> None:
     with pytest.raises(ModelError, match="does not fit the protocol"):
         Reply().take(events({"model": "m"}))
+
+
+def test_thoughts_are_given_back_verbatim_and_in_their_place() -> None:
+    thought = {"type": "thinking", "thinking": "hm", "signature": "seal"}
+    hidden = {"type": "redacted_thinking", "data": "sealed"}
+    call = {"type": "tool_use", "id": "1", "name": "tool_0", "input": {"path": "a.py"}}
+    turn = whole_reply(thought, hidden, TEXT, call).turn()
+    assert turn.blocks == (thought, hidden, TEXT, call)
+    (_, said, _) = to_request(briefing(), [Exchange(turn)])["messages"]
+    assert said == {"role": "assistant", "content": [thought, hidden, TEXT, call]}
+
+
+def test_a_turn_without_thoughts_is_made_from_its_parts() -> None:
+    assert whole_reply(TEXT, stop="end_turn").turn().blocks == ()

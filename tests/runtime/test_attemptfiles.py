@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from orchestrator import Context, Plan, run
 from orchestrator.core.messages import Cancel, Granted, Refused
 from orchestrator.core.regions import Region
 from orchestrator.core.task import Task
+from orchestrator.errors import StaleWrite
 from orchestrator.runtime.attemptfiles import SHOWN, Written
 
 Make = Callable[..., Any]
@@ -196,6 +199,33 @@ def test_files_that_are_not_text_meet_as_a_whole(office: Make) -> None:
     assert (desk.work / "shared").read_bytes() == b"\xff\x00 2"
     b.context.files.read("shared")
     assert isinstance(b.context.files.write("shared", b"\xff\x00 3"), Written)
+
+
+def test_no_update_is_lost_in_whatever_order_they_come(tmp_path: Path) -> None:
+    names, rounds = [f"t{n}" for n in range(8)], 4
+    work = tmp_path / "work"
+    work.mkdir()
+    (work / "index").write_text("".join(f"# {name}\n\n\n" for name in names))
+
+    def enter(context: Context) -> None:
+        mine = f"# {context.task.id}\n"
+        for number in range(rounds):
+            entry = f"{context.task.id} {number}\n"
+            while entry not in (text := context.read("index") or ""):
+                with suppress(StaleWrite):  # read in vain: look again
+                    context.write(context.task.id, entry)  # another file between read and write
+                    context.write("index", text.replace(mine, mine + entry))
+            mine = entry
+
+    tasks = tuple(Task(id=name, writes=(name,), shares=("index",)) for name in names)
+    plan = Plan(name="p", tasks=tasks, workspace=work, base=tmp_path)
+    result = run(plan, work=enter, workers=4, durability="normal")
+    assert result.status == "succeeded"
+    assert {task.attempts for task in result.tasks.values()} == {1}
+    wanted = "".join(
+        f"# {name}\n" + "".join(f"{name} {n}\n" for n in range(rounds)) + "\n\n" for name in names
+    )
+    assert (work / "index").read_text() == wanted
 
 
 # --- reads ------------------------------------------------------------------------------------

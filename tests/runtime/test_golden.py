@@ -82,7 +82,8 @@ def test_a_golden_log_folds_to_what_it_did(log: Path, tmp_path: Path) -> None:
     roles = roles_of(header.tasks, run / "roles" if (run / "roles").exists() else None)
     machine = make_machine(header, roles, load_manifest(header.manifest, BlobStore(run / "blobs")))
     machine.fold(decode(r.at, r.kind, r.task, r.attempt, r.body) for r in records)
-    state, wanted = machine.state, expected(log)
+    state = machine.state
+    wanted = {key: value for key, value in expected(log).items() if key not in ("format", "kinds")}
     assert check(machine) == []
     assert {
         "events": len(records), "status": state.status, "token": state.token,
@@ -96,7 +97,7 @@ def test_a_golden_log_folds_to_what_it_did(log: Path, tmp_path: Path) -> None:
             }
             for name, r in state.records.items()
         },
-    } == {key: value for key, value in wanted.items() if key not in ("format", "kinds")}  # fmt: skip
+    } == wanted  # fmt: skip
 
 
 @pytest.mark.parametrize("log", LOGS, ids=name_of)

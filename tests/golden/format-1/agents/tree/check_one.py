@@ -1,2 +1,3 @@
 import one
+
 assert one.DOUBLE == 2

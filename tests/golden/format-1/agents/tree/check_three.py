@@ -1,2 +1,3 @@
 import three
+
 assert three.DOUBLE == 6

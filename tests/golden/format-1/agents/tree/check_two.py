@@ -1,2 +1,3 @@
 import two
+
 assert two.DOUBLE == 4
