@@ -15,6 +15,7 @@ from orchestrator.core.messages import (
     Lease,
     Mail,
     Note,
+    Overstep,
     Phase,
     Refused,
     Renew,
@@ -243,6 +244,10 @@ class Context:
     def note(self, title: str, text: str) -> Reply:
         """Leave a note that all agents can search."""
         return self._ask(Note(self.lease.token, title, text))
+
+    def overstep(self, tool: str, path: str, why: str, fix: str) -> Reply:
+        """Have it recorded that a tool call left the bounds and was refused."""
+        return self._ask(Overstep(self.lease.token, tool, path, why, fix))
 
     def split(self, tasks: tuple[Task, ...]) -> Reply:
         """Add tasks while the run lives; waiting dependents of this task wait for them too."""

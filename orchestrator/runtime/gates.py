@@ -26,6 +26,18 @@ class ToolRefusedError(Exception):
         super().__init__(why)
 
 
+class OutsideScopeError(ToolRefusedError):
+    """A call leaves the effective scope.
+
+    Attributes:
+        path: where it leads.
+    """
+
+    def __init__(self, path: str, why: str, fix: str) -> None:
+        self.path = path
+        super().__init__(why, fix)
+
+
 def plain(path: str) -> str:
     """Return a path as the workspace knows it."""
     try:
@@ -44,7 +56,8 @@ def need_read(context: Context, path: str) -> None:
     """Refuse a file that the attempt may not read."""
     if not may_read(context, path):
         may = listed(context.files.bounds.reads.globs)
-        raise ToolRefusedError(f"{path} is outside the files that you may read", f"keep to {may}")
+        why = f"{path} is outside the files that you may read"
+        raise OutsideScopeError(path, why, f"keep to {may}")
 
 
 def need_write(context: Context, path: str) -> None:
@@ -52,7 +65,8 @@ def need_write(context: Context, path: str) -> None:
     bounds = context.files.bounds
     if not bounds.may_write(path):
         may = listed((*bounds.writes.globs, *bounds.shares.globs))
-        raise ToolRefusedError(
+        raise OutsideScopeError(
+            path,
             f"{path} is outside the files that you may write",
             f"keep to {may}; if the task cannot be done without {path}, ask for it with "
             "widen_scope if you have that tool, else give up and say why",

@@ -7,7 +7,7 @@ interrupted, reached a limit, or whose process died.
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from functools import wraps
@@ -16,12 +16,13 @@ from pathlib import Path
 from typing import ParamSpec
 
 from orchestrator.core.decision import listed
-from orchestrator.core.events import decode
+from orchestrator.core.events import Event, decode, encode
 from orchestrator.core.limits import Limits
-from orchestrator.core.messages import Resume, Retry
+from orchestrator.core.machine import Machine
+from orchestrator.core.messages import Request, Resume, Retry
 from orchestrator.core.state import State
 from orchestrator.core.states import TaskState
-from orchestrator.errors import UsageError, WorkspaceError
+from orchestrator.errors import OrchestratorError, UsageError, WorkspaceError
 from orchestrator.models.base import Model
 from orchestrator.runtime.assembly import (
     Actor,
@@ -63,6 +64,25 @@ GRACE = 5.0
 """Seconds that workers are waited for at the end."""
 
 
+class DiskFailure:
+    """Ends the run when the disk fails under one of its workers.
+
+    Otherwise it would count as the attempt's own failure, and soon all tasks would have failed.
+
+    Attributes:
+        error: the first failure; None: there was none.
+    """
+
+    def __init__(self, coordinator: Coordinator) -> None:
+        self.error: OrchestratorError | None = None
+        self._coordinator = coordinator
+
+    def __call__(self, error: OrchestratorError) -> None:
+        """Take in a failure; called from the thread that found it."""
+        self.error = self.error or error
+        self._coordinator.halt(error.what)
+
+
 class Run:
     """A run that lives. Made by `start` and `resume`; leave it by `wait`.
 
@@ -80,10 +100,11 @@ class Run:
         coordinator: Coordinator,
         resources: ExitStack,
         notices: tuple[str, ...] = (),
+        failure: DiskFailure | None = None,
     ) -> None:
         self.header, self.folder, self.coordinator = header, folder, coordinator
         self.notices = notices
-        self._resources = resources
+        self._resources, self._failure = resources, failure
 
     def halt(self, why: str = "interrupted") -> None:
         """End the run now; it can be resumed. Returns at once."""
@@ -100,7 +121,7 @@ class Run:
             grace: seconds that workers are waited for once the run has ended.
 
         Raises:
-            OrchestratorError: the coordinator failed; the run can be resumed.
+            OrchestratorError: the coordinator or the disk failed; the run can be resumed.
         """
         late: list[str] = []
         try:
@@ -117,6 +138,8 @@ class Run:
                 self._remove_copies(late)
         if self.coordinator.error is not None:
             raise self.coordinator.error
+        if self._failure is not None and self._failure.error is not None:
+            raise self._failure.error
         return self._result(tuple(late))
 
     def _remove_copies(self, late: Sequence[str]) -> None:
@@ -213,8 +236,9 @@ def start(
         coordinator = assembly.coordinator(machine, log, SystemClock(), listeners)
         if control:
             stack.enter_context(listening(folder, coordinator))
+        failure = blobs.on_failure = DiskFailure(coordinator)
         notices = assembly.begin(coordinator)
-        return Run(header, folder, coordinator, stack.pop_all(), notices)
+        return Run(header, folder, coordinator, stack.pop_all(), notices, failure)
     raise AssertionError("unreachable")
 
 
@@ -275,16 +299,18 @@ def start_again(
             at = row.at
         assembly = Assembly(header, folder, blobs, tree, entries, roles, actor, commands)
         coordinator = assembly.coordinator(machine, log, SystemClock(at), listeners)
-        for seen in reconcile(machine, tree, entries) if tree else ():
-            coordinator.post(seen)
-        if retry_failed:
-            for name in _to_retry(machine.state):
-                coordinator.post(Retry(name))
+        first: list[Request] = list(reconcile(machine, tree, entries)) if tree else []
+        first += map(Retry, _to_retry(machine.state)) if retry_failed else ()
+        told = _decide(machine, at, first)
+        log.append([encode(event) for event in told])
+        for listener in listeners:
+            listener(told)
         coordinator.post(Resume())
         if control:
             stack.enter_context(listening(folder, coordinator))
+        failure = blobs.on_failure = DiskFailure(coordinator)
         notices = assembly.begin(coordinator)
-        return Run(header, folder, coordinator, stack.pop_all(), notices)
+        return Run(header, folder, coordinator, stack.pop_all(), notices, failure)
     raise AssertionError("unreachable")
 
 
@@ -299,6 +325,11 @@ def _to_the_end(begin: Callable[P, Run], doc: str) -> Callable[P, RunResult]:
 
 run = _to_the_end(start, "Run a plan to its end and return how it ended; otherwise as `start`.")
 resume = _to_the_end(start_again, "Go on to the end of a run; otherwise as `start_again`.")
+
+
+def _decide(machine: Machine, at: float, requests: Iterable[Request]) -> list[Event]:
+    """Decide what precedes going on; the coordinator would take a run that has ended for ended."""
+    return [event for request in requests for event in machine.handle(at, request).events]
 
 
 def _to_retry(state: State) -> Iterator[str]:

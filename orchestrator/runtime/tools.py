@@ -16,12 +16,14 @@ from typing import Any
 
 from orchestrator.core.decision import listed
 from orchestrator.core.messages import Done, Granted, Refused, Reply, Stop
+from orchestrator.core.paths import PathError, canonical
 from orchestrator.core.regions import WHOLE, Region, split
 from orchestrator.core.scope import GlobError, Scope
 from orchestrator.core.task import Task
 from orchestrator.runtime.attemptfiles import Written
 from orchestrator.runtime.context import CommandRun, Context, TestRun
 from orchestrator.runtime.gates import (
+    OutsideScopeError,
     ToolRefusedError,
     encoded,
     line_ends,
@@ -33,7 +35,7 @@ from orchestrator.runtime.gates import (
     text_of,
 )
 from orchestrator.runtime.searching import SEARCH_SECONDS, compile_pattern, matching_lines
-from orchestrator.spec.roles import Role
+from orchestrator.spec.roles import Operation, Role
 
 READ_LIMIT = 100_000
 """Characters of a file that one call returns."""
@@ -91,9 +93,13 @@ class Toolbox:
         problems = operation.check(given)
         if problems:
             lines = "\n".join(f"- {problem}" for problem in problems)
+            _record_beyond_role(context, operation, given)
             return Outcome(f"Refused: the arguments of {name} are not right.\n{lines}", True)
         try:
             return _TOOLS[name](self, context, **given)
+        except OutsideScopeError as refusal:
+            context.overstep(name, refusal.path, refusal.why, refusal.fix)
+            return refused(refusal.why, refusal.fix)
         except ToolRefusedError as refusal:
             return refused(refusal.why, refusal.fix)
 
@@ -314,6 +320,18 @@ def _command_told(run: CommandRun) -> Outcome:
         lines.append(f"Files that it changed: {listed(run.written, 50)}.")
     lines += [f"Its change of {path} was put back: {why}." for path, why in run.put_back.items()]
     return Outcome("\n".join(lines), result.exit_code != 0)
+
+
+def _record_beyond_role(context: Context, operation: Operation, given: Mapping[str, Any]) -> None:
+    """Have it counted if what is wrong with a call is that it leaves the role's bounds."""
+    path = given.get("path") if isinstance(given, Mapping) else None
+    try:
+        beyond = isinstance(path, str) and not Scope(operation.files).matches(canonical(path))
+    except PathError:
+        return
+    if beyond and operation.files:
+        why = f"{path} is outside the files of the role"
+        context.overstep(operation.name, str(path), why, "keep to the files of the role")
 
 
 _TOOLS: Mapping[str, Callable[..., Outcome]] = {

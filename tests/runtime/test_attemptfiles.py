@@ -376,6 +376,20 @@ def test_only_the_ended_attempts_lines_leave_a_shared_file(office: Make) -> None
     assert desk.text("shared") == replace_line(LINES, 9, "neun\n")
 
 
+def test_whoever_is_granted_a_task_finds_a_shared_file_without_the_ended_attempt(
+    office: Make,
+) -> None:
+    desk, a, b = two(office)
+    for agent in (a, b):
+        agent.ok("read_file", path="shared")
+    a.ok("edit_file", path="shared", old="line 3\n", new="three\n")
+    b.ok("edit_file", path="shared", old="line 9\n", new="nine\n")
+    again = desk.agent("w1", a.use("give_up", reason="wrong way").ending)
+    assert again.context.attempt == 2
+    assert again.context.read("shared") == replace_line(LINES, 9, "nine\n")
+    assert desk.text("shared") == replace_line(LINES, 9, "nine\n")
+
+
 def test_what_was_built_on_the_ended_attempts_lines_stays(office: Make) -> None:
     desk, a, b = two(office)
     a.ok("edit_file", path="shared", old="line 3\n", new="three\n")

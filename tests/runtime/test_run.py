@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from llmock.pytest_plugin import LLMock
 
-from orchestrator import Context, Limits, Plan, Task, load_plan, resume, run
+from orchestrator import Context, Limits, Plan, Task, load_plan, measure, resume, run
 from orchestrator.core.events import Event, LeaseGranted, Succeeded
 from orchestrator.core.states import TaskState
 from orchestrator.errors import PlanError, UsageError, WorkspaceError
@@ -487,6 +487,21 @@ def test_refusals_tell_the_model_what_to_do(tmp_path: Path) -> None:
     assert all(word in text for word, text in zip(words, said, strict=True))
     assert all(text.startswith("Refused:") for text in said)
     assert result.tasks["a"].reason == "enough"
+
+
+def test_calls_that_leave_the_bounds_are_counted(tmp_path: Path) -> None:
+    script = turns(
+        ("write_file", {"path": "b.txt", "content": "x"}),  # beyond the task
+        ("write_file", {"path": "tests/test_a.py", "content": "x"}),  # beyond the role
+        ("write_file", {"path": "../b.txt", "content": "x"}),  # not a path at all
+        ("give_up", {"reason": "enough"}),
+    )
+    plan = code_plan(tmp_path, writes("a"), limits=Limits(attempts=1))
+    result = run(plan, model=ScriptedModel({"*": script}))
+    assert measure(result.run_dir).refused_scope == 2
+    refused = [json.loads(r.body) for r in records(result.run_dir) if r.kind == "refused"]
+    assert [body["path"] for body in refused] == ["b.txt", "tests/test_a.py"]
+    assert {body["request"] for body in refused} == {"write_file"}
 
 
 def test_a_model_that_only_talks_is_told_so_and_then_ended(tmp_path: Path) -> None:
