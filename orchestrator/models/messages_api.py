@@ -312,7 +312,8 @@ def _block(content: Any) -> _Block:
     if content.type == "text":
         return _Block("text", content.text or "")
     if content.type == "thinking":
-        return _Block("thinking", content.thinking or "", seal=getattr(content, "signature", "") or "")
+        seal = getattr(content, "signature", None)
+        return _Block("thinking", content.thinking or "", seal=seal or "")
     if content.type == "redacted_thinking":
         return _Block("redacted_thinking", seal=content.data)
     return _Block(content.type)

@@ -41,6 +41,8 @@ IDLE_TURNS = 3
 
 _PACKAGE = Path(__file__).resolve().parent.parent
 
+_ENDING = frozenset({"submit", "give_up"})
+
 _ENDED = Refused("lease_ended", "the lease has ended", "claim again")
 
 
@@ -177,12 +179,12 @@ class AgentWork:
                 turn = self._model.next_turn(briefing, history, context.interrupt)
             except ModelError as error:
                 return context.give_up("model_error", str(error))
-            except (
-                Exception
-            ) as error:  # of somebody's own model: the attempt's end, not the thread's
+            except Exception as error:  # somebody's own model: it ends the attempt, not the thread
                 return context.give_up("model_error", _place(error))
-            tools = ", ".join(call.name for call in turn.calls)
-            if not context.report("write", number, self._spent(turn), detail=tools):
+            tools = [call.name for call in turn.calls]
+            # What is kept of a turn goes with the next report; after the last one there is none.
+            last = self._keep([Exchange(turn)]) if _ENDING.intersection(tools) else ""
+            if not context.report("write", number, self._spent(turn), last, ", ".join(tools)):
                 return _ENDED
             exchange, ending = self._carry_out(context, turn)
             history.append(exchange)

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from llmock.pytest_plugin import LLMock
 
-from orchestrator import Context, Limits, Plan, Task, load_plan, measure, resume, run
+from orchestrator import Context, Limits, Plan, RunResult, Task, load_plan, measure, resume, run
 from orchestrator.core.events import Event, LeaseGranted, Succeeded
 from orchestrator.core.states import TaskState
 from orchestrator.errors import PlanError, UsageError, WorkspaceError
@@ -432,6 +432,15 @@ def test_a_plan_built_in_code_is_checked(tmp_path: Path) -> None:
     assert not (tmp_path / "run").exists()
 
 
+def told(result: RunResult) -> list[str]:
+    """Return what the model of task `a` was told after each call of its first attempt."""
+    kept = [
+        json.loads((result.run_dir / "blobs" / digest[:2] / digest[2:]).read_text())
+        for digest in result.history.tasks["a"].attempts[0].transcripts
+    ]
+    return [turn["results"][0]["content"] for turn in kept if turn["results"]]
+
+
 # --- models -----------------------------------------------------------------------------------
 
 
@@ -448,10 +457,7 @@ def test_an_agent_works_through_its_tools(tmp_path: Path) -> None:
     result = run(plan, model=ScriptedModel({"a": script}))
     assert result.status == "succeeded"
     assert result.tasks["a"].turns == 6
-    said = [
-        json.loads((result.run_dir / "blobs" / d[:2] / d[2:]).read_text())["results"][0]["content"]
-        for d in result.history.tasks["a"].attempts[0].transcripts
-    ]
+    said = told(result)
     assert said[0] == "a.txt (version 1, lines 1-1 of 1):\nold\n"
     assert said[2].startswith("FAILED")
     assert said[3].startswith("Not accepted: the tests do not pass.")
@@ -470,10 +476,7 @@ def test_refusals_tell_the_model_what_to_do(tmp_path: Path) -> None:
     )
     plan = code_plan(tmp_path, writes("a"), writes("b"), limits=Limits(attempts=1))
     result = run(plan, model=ScriptedModel({"*": script}))
-    said = [
-        json.loads((result.run_dir / "blobs" / d[:2] / d[2:]).read_text())["results"][0]["content"]
-        for d in result.history.tasks["a"].attempts[0].transcripts
-    ]
+    said = told(result)
     words = [
         "Read it first",
         "outside the files",

@@ -313,7 +313,7 @@ def test_messages_and_changes_are_told_with_the_next_turn(office: Make) -> None:
     assert model.histories[2][0].notice == ""
 
 
-def test_every_turn_but_the_last_is_kept_as_a_transcript(office: Make) -> None:
+def test_every_turn_is_kept_as_a_transcript(office: Make) -> None:
     desk = office(small(), files=FILES)
     attempt(desk, Model(use("read_file", path="a.txt"), use("fly"), SUBMIT))
     digests = [
@@ -322,7 +322,7 @@ def test_every_turn_but_the_last_is_kept_as_a_transcript(office: Make) -> None:
         if record.kind == "reported" and "transcript" in json.loads(record.body)
     ]
     kept = [json.loads(desk.blobs.get(digest)) for digest in digests]
-    assert [turn["turn"]["calls"][0]["name"] for turn in kept] == ["read_file", "fly"]
+    assert [turn["turn"]["calls"][0]["name"] for turn in kept] == ["read_file", "fly", "submit"]
     assert kept[1]["results"][0]["is_error"]
 
 
