@@ -12,7 +12,7 @@ from hashlib import sha256
 from pathlib import Path
 from secrets import token_hex
 
-from orchestrator.errors import LogError
+from orchestrator.errors import LogError, OrchestratorError
 
 
 class BlobStore:
@@ -30,7 +30,7 @@ class BlobStore:
     def __init__(self, root: Path, durable: bool = True) -> None:
         self.root = root
         self.durable = durable
-        self.on_failure: Callable[[LogError], object] | None = None
+        self.on_failure: Callable[[OrchestratorError], object] | None = None
 
     def path(self, digest: str) -> Path:
         """Return where the content with this digest is or would be."""

@@ -129,7 +129,7 @@ def _failure(record: Record, name: str) -> str:
 def _last_words(record: Record, task: TaskHistory, last: AttemptHistory) -> list[str]:
     """Return the end of the reason, and of the last test run that failed."""
     found = _tail(last.reason, OUTPUT_LINES)
-    tests = "" if last.outcome == "tests_failed" else _failed_tests(record, task)
+    tests = "" if last.outcome == "tests_failed" else _failed_tests(record, task)[1]
     if tests:
         found += ["Its last test run ended with:", *(f"  {line}" for line in _tail(tests, 6))]
     return found
@@ -140,16 +140,16 @@ def _tail(text: str, most: int) -> list[str]:
     return lines if len(lines) <= most else ["…", *lines[-most:]]
 
 
-def _failed_tests(record: Record, task: TaskHistory) -> str:
-    """Return the output of the task's last test run that did not pass, from its transcripts."""
+def _failed_tests(record: Record, task: TaskHistory) -> tuple[str, str]:
+    """Return the transcript of the task's last test run that did not pass, and its output."""
     blobs = BlobStore(record.folder.blobs)
     for attempt in reversed(task.attempts):
         for digest in reversed(attempt.transcripts):
             for text in reversed(_told(blobs, digest)):
                 before, mark, output = f"\n{text}".partition("\nFAILED\n")
                 if mark and before.strip() in ("", "Not accepted: the tests do not pass."):
-                    return output
-    return ""
+                    return digest, output
+    return "", ""
 
 
 def _told(blobs: BlobStore, digest: str) -> list[str]:
@@ -162,11 +162,11 @@ def _told(blobs: BlobStore, digest: str) -> list[str]:
 
 
 def _where_to_look(record: Record, task: TaskHistory) -> str:
+    blobs, (digest, _) = BlobStore(record.folder.blobs), _failed_tests(record, task)
+    if digest:
+        return f"{place(blobs.path(digest))} (the turn of its last test run, and the output)"
     digests = [digest for attempt in task.attempts for digest in attempt.transcripts]
-    if not digests:
-        return ""
-    path = BlobStore(record.folder.blobs).path(digests[-1])
-    return f"{place(path)} (its last turn and what the tools answered)"
+    return f"{place(blobs.path(digests[-1]))} (its last turn)" if digests else ""
 
 
 # --- figures ----------------------------------------------------------------------------------

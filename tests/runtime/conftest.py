@@ -24,7 +24,7 @@ from orchestrator.core.task import Task
 from orchestrator.models.base import ToolSpec
 from orchestrator.runtime.blobs import BlobStore
 from orchestrator.runtime.clock import ManualClock
-from orchestrator.runtime.commands import FakeCommands, FakeHandler
+from orchestrator.runtime.commands import Commands, FakeCommands, FakeHandler
 from orchestrator.runtime.context import Context, Site
 from orchestrator.runtime.coordinator import Coordinator
 from orchestrator.runtime.copies import PrivateCopy
@@ -119,7 +119,7 @@ class Office:
         folder: Path,
         *tasks: Task,
         files: Mapping[str, str | bytes] | None = None,
-        commands: FakeHandler | Any = None,
+        commands: FakeHandler | Commands | None = None,
         role_writes: tuple[str, ...] = ("**",),
         by_region: bool = True,
         make: Callable[[Path], None] | None = None,
@@ -144,8 +144,11 @@ class Office:
         self.coordinator = Coordinator(
             self.machine, self.log, self.clock, SharedFiles(self.tree, self.blobs)
         )
-        fake = callable(commands) or commands is None
-        self._commands = FakeCommands(commands or (lambda *_: 0), self.blobs) if fake else commands
+        self._commands: Commands
+        if commands is None or callable(commands):
+            self._commands = FakeCommands(commands or (lambda *_: 0), self.blobs)
+        else:
+            self._commands = commands
         self._seats: dict[str, Seat] = {}
         self._asks: dict[str, Callable[[Request], Reply]] = {}
         self._views: dict[str, View] = {}

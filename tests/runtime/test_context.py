@@ -348,11 +348,11 @@ def test_the_end_of_the_lease_ends_a_command_and_takes_nothing_over(
 def test_an_attempt_that_has_ended_remembers_what_to_do_next(office: Make) -> None:
     desk = office(task(), task("b"), files=FILES)
     context = desk.agent("w1").context
-    assert context.ending is None
-    reply = context.submit()
+    before, reply = context.ending, context.submit()
+    assert before is None
     assert isinstance(reply, Granted)
     assert context.ending == reply
-    assert not context.alive
+    assert context.interrupt.is_set()
     assert isinstance(context.submit(), Refused)
     assert isinstance(context.give_up("gave_up", "again"), Refused)
     assert context.ending == reply

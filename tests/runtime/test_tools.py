@@ -692,13 +692,14 @@ def test_after_the_end_of_the_coordinator_every_tool_ends_the_attempt(office: Ma
     desk = office(task("a"), files=FILES)
     agent = desk.agent("w1")
     desk.coordinator.close()
-    for tool, given in [
+    calls: list[tuple[str, dict[str, Any]]] = [
         ("write_file", {"path": "new", "content": "x"}),
         ("send_message", {"to": "all", "kind": "note", "text": "late"}),
         ("widen_scope", {"globs": ["src/**"], "reason": "late"}),
         ("submit", {"summary": "late"}),
         ("give_up", {"reason": "late"}),
-    ]:
+    ]
+    for tool, given in calls:
         assert agent.use(tool, **given).ending is not None
     assert desk.text("new") is None
     assert agent.ask(Claim("w1")) == Stop("running")

@@ -118,8 +118,8 @@ def test_a_failure_shows_the_last_test_run_and_where_it_is(home: Path) -> None:
     text = summarise(record((A,), [granted(0, "a"), *reports, gave_up], "failed")).text()
     assert "a failed after 1 attempt: the agent gave up.\n    cannot\n" in text
     assert "    Its last test run ended with:\n      E  assert 1 == 2\n" in text
-    path = blobs.path(turns[-1]).relative_to(home)
-    assert f"    Look at {path} (its last turn and what the tools answered)\n" in text
+    path = blobs.path(turns[1]).relative_to(home)
+    assert f"    Look at {path} (the turn of its last test run, and the output)\n" in text
 
 
 def test_a_damaged_transcript_costs_no_summary(home: Path) -> None:
