@@ -5,6 +5,7 @@ graphs and the same function: the standard library's graphlib with a ThreadPoolE
 no states, no leases), dask's threaded scheduler, dask.distributed (LocalCluster, threads).
 
     python benchmarks/coordinator.py             about ten minutes
+    python benchmarks/coordinator.py --full      slow systems at all sizes as well: an hour
     python benchmarks/coordinator.py --quick     N = 1,000 only, about a minute
     python benchmarks/coordinator.py --profile   where the time of one task goes
 
@@ -44,7 +45,9 @@ Graph = Mapping[int, tuple[int, ...]]
 
 SIZES = (1_000, 10_000, 100_000)
 WORKERS = (1, 8, 64)
-DISTRIBUTED_LIMIT = 10_000  # tasks; it takes minutes for more, see --full
+LIMITS = {"distributed": 1_000, "ours FULL": 10_000}
+"""Tasks up to which slow systems are measured unless --full is given: dask.distributed takes
+minutes for more, and FULL waits for the disk at each commit, which is at each task of a chain."""
 
 
 def chain(size: int) -> Graph:
@@ -220,9 +223,10 @@ def compare(sizes: tuple[int, ...], full: bool) -> Table:
             graph = build(size)
             for workers in WORKERS:
                 for name, system in SYSTEMS.items():
-                    if name == "distributed" and size > DISTRIBUTED_LIMIT and not full:
+                    if size > LIMITS.get(name, size) and not full:
                         continue
-                    figure = measure(system, graph, workers, 3 if size <= 10_000 else 1)
+                    once = size > 10_000 or size == LIMITS.get(name)
+                    figure = measure(system, graph, workers, 1 if once else 3)
                     table[shape, size, workers, name] = figure
                     ratio = table[shape, size, workers, "ours NORMAL"].rate / figure.rate
                     print(
@@ -363,7 +367,7 @@ def main() -> None:
     """Parse the command line and measure."""
     parser = argparse.ArgumentParser(description="Measure the coordinator against its peers.")
     parser.add_argument("--quick", action="store_true", help="N = 1,000 only")
-    parser.add_argument("--full", action="store_true", help="distributed at N = 100,000 as well")
+    parser.add_argument("--full", action="store_true", help="slow systems at all sizes too")
     parser.add_argument("--profile", action="store_true", help="where the time of a task goes")
     given = parser.parse_args()
     if given.profile:
