@@ -163,7 +163,9 @@ def without(
     steps = [
         (before, after)
         for before, after in pairwise(versions[first - 1 :])
-        if not (after.token == token or after.lost)
+        if after.token != token
+        # A lost step goes with the version that undoes it: both are replayed, or neither is.
+        and (not after.lost or after.token in earlier)
         and (not after.undoes or after.undoes in earlier)
     ]
     return versions[first - 1], steps

@@ -192,9 +192,9 @@ class Scope:
         """Return the scope of the paths that are in either."""
         if self._join is None and other._join is None:
             if not any(glob.startswith("!") for glob in other._globs):
-                return Scope(dict.fromkeys(self._globs + other._globs))
+                return Scope(_last_of_each(self._globs + other._globs))
             if not any(glob.startswith("!") for glob in self._globs):
-                return Scope(dict.fromkeys(other._globs + self._globs))
+                return Scope(_last_of_each(other._globs + self._globs))
         return _combined("or", self, other)
 
     def is_empty(self) -> bool:
@@ -276,6 +276,11 @@ def _joined(join: _Join, left: tuple[Term, ...], right: tuple[Term, ...]) -> tup
     if join == "or":
         return tuple(dict.fromkeys(left + right))
     return tuple(term for term in dict.fromkeys(_pairs(left, right)) if term.member() is not None)
+
+
+def _last_of_each(globs: tuple[str, ...]) -> list[str]:
+    """Leave out repetitions: later entries win, so of equal ones the last is what counts."""
+    return list(reversed(dict.fromkeys(reversed(globs))))
 
 
 def _combined(join: _Join, left: Scope, right: Scope) -> Scope:

@@ -1,56 +1,27 @@
 """Replaying a log: it is folded again, and every event is asked whether it could have happened.
 
 Folding alone proves little, for a resume folds in the same way. So each event is also judged
-before it is folded, by rules that are written down here once more, apart from the code that
-decides: tokens rise, what is done under a lease is done while it lives, version numbers follow
-one another, an accepted task never starts again, what was accepted is never taken back. Between
-the decisions the machine's invariants are checked, and at the end its state is compared with two
-other readings of the log: `core.history`, and a plain list of what each file holds.
+before it is folded (`lab.judging`), between the decisions the machine's invariants are checked,
+and at the end its state is compared with two other readings of the log: `core.history`, and a
+plain list of what each file holds. The contents that the log names are read, too.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-from orchestrator.core import events as e
-from orchestrator.core.files import FIRST
-from orchestrator.core.history import History
-from orchestrator.core.invariants import check
-from orchestrator.core.machine import Machine
-from orchestrator.core.messages import Reads, RunStatus
-from orchestrator.core.states import ENDED, TaskState
+from orchestrator.core.messages import RunStatus
+from orchestrator.core.states import TaskState
 from orchestrator.errors import LogError, OrchestratorError
+from orchestrator.lab.judging import Parting, SecondReading
 from orchestrator.runtime.assembly import make_machine, roles_of
 from orchestrator.runtime.blobs import BlobStore
-from orchestrator.runtime.eventlog import Record, SqliteLog
+from orchestrator.runtime.eventlog import SqliteLog
 from orchestrator.runtime.header import Header, load_manifest, unpack
 from orchestrator.runtime.rundir import RunDir
-from orchestrator.runtime.workspace import Entry, SharedTree
+from orchestrator.runtime.workspace import SharedTree
 from orchestrator.spec.roles import Role
-
-EFFORT = 1_000_000
-"""Tasks looked at in checks of the invariants after every decision; beyond that they are checked
-ever more rarely, each time that the log is twice as long."""
-
-
-@dataclass(frozen=True, slots=True)
-class Parting:
-    """Where the log and its replay part.
-
-    Attributes:
-        seq: number of the event.
-        what: why it could not have happened there, in words.
-    """
-
-    seq: int
-    at: float
-    kind: str
-    task: str
-    attempt: int
-    what: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +75,7 @@ def replay(run_dir: Path) -> Replay:
         blobs = BlobStore(folder.blobs)
         roles, notes = _roles(header)
         entries = load_manifest(header.manifest, blobs) if header.manifest else {}
-        second = _Second(header, make_machine(header, roles, entries), entries, not notes)
+        second = SecondReading(header, make_machine(header, roles, entries), entries, not notes)
         parting = second.read(log.read())
     problems = second.differences() if parting is None else []
     problems += _lost_contents(second.contents, header, blobs)
@@ -144,274 +115,3 @@ def _lost_contents(
             if not there:
                 found.append(f"event {seq} names a content that is lost: {error.what}")
     return found
-
-
-class _Second:
-    """The second reading: folds events one by one, and objects to what could not be.
-
-    Args:
-        bounded: whether the roles are known, so that file bounds can be checked.
-    """
-
-    def __init__(
-        self, header: Header, machine: Machine, entries: dict[str, Entry], bounded: bool
-    ) -> None:
-        self.machine, self._header, self._bounded = machine, header, bounded
-        self.events = self.checks = self._looked = 0
-        self.contents: dict[str, tuple[int, str]] = {}
-        self._history = History(header.tasks)
-        self._at = 0.0
-        self._token = 0
-        self._failures: dict[str, int] = {}
-        self._leases: dict[int, tuple[str, int]] = {}
-        self._accepted: dict[str, int] = {}  # task to the token under which it was accepted
-        self._cut = FIRST
-        self._files: dict[str, tuple[int, str | None]] = {
-            path: (FIRST, entry.digest) for path, entry in entries.items()
-        }
-        self._resumed = False
-
-    # --- one event after the other ----------------------------------------------------------------
-
-    def read(self, records: Iterator[Record]) -> Parting | None:
-        """Take in all events; return the first that could not have happened."""
-        due = 0
-        last: Record | None = None
-        for record in records:
-            # One decision may be several events, all of the same time: in between, nothing holds.
-            if last is not None and last.at != record.at and self.events >= due:
-                due = self.events if self._looked < EFFORT else 2 * self.events
-                if wrong := self._broken():
-                    return _parting(last, wrong)
-            wrong = self._take(record)
-            if wrong:
-                return _parting(record, wrong)
-            last = record
-        wrong = self._broken()
-        return _parting(last, wrong) if wrong and last is not None else None
-
-    def _broken(self) -> str:
-        if not self._bounded:
-            return ""
-        self.checks += 1
-        self._looked += len(self.machine.state.records)
-        return "; ".join(check(self.machine))
-
-    def _take(self, record: Record) -> str:
-        """Judge an event, then fold it; say what is wrong with it."""
-        row = (record.at, record.kind, record.task, record.attempt, record.body)
-        event = e.decode(*row)
-        known = event.task in self.machine.state.records or not event.task
-        objections = self._objections(event) if known else iter(["there is no such task"])
-        if wrong := "; ".join(objections):
-            return wrong
-        try:
-            self.machine.fold([event])
-            self._history.apply(event)
-        except (OrchestratorError, LookupError, ValueError, TypeError) as error:
-            what = getattr(error, "what", f"{type(error).__name__}: {error}")
-            return f"it cannot follow from what was before ({what})"
-        self._remember(record.seq, event)
-        return ""
-
-    def _remember(self, seq: int, event: e.Event) -> None:
-        self.events, self._at = seq, event.at
-        self._resumed = self._resumed or isinstance(event, e.Resumed)
-        path = getattr(event, "path", "")
-        for name in ("digest", "evidence", "transcript"):
-            if digest := getattr(event, name, None):
-                self.contents.setdefault(digest, (seq, path if name == "digest" else ""))
-        match event:
-            case e.LeaseGranted():
-                self._token = event.token
-                self._leases[event.token] = (event.task, event.attempt)
-            case e.Wrote() | e.Undone() | e.ChangedOutside():
-                self._cut = event.number
-                self._files[event.path] = (event.number, event.digest)
-            case e.Succeeded():
-                self._accepted[event.task] = event.token
-            case e.AttemptEnded():
-                self._failures[event.task] = self._failures.get(event.task, 0) + event.counts
-            case e.Retried():
-                self._failures[event.task] = 0
-            case _:
-                pass
-
-    # --- what could not be ------------------------------------------------------------------------
-
-    def _objections(self, event: e.Event) -> Iterator[str]:
-        if event.at < self._at:
-            yield f"it is {self._at - event.at:.3f} s older than the event before it"
-        if type(event) in _UNDER_LEASE:
-            unheld = self._unheld(event)
-            if unheld:
-                yield unheld
-                return  # the rest is about the attempt that it does not belong to
-        yield from _JUDGES.get(type(event), _nothing)(self, event)
-
-    def _unheld(self, event: Any) -> str:
-        """Say why an event does not belong to a living lease."""
-        attempt = self.machine.state.live.get(event.token)
-        if attempt is None:
-            never = event.token > self._token
-            return f"token {event.token} {'was never granted' if never else 'has ended'}"
-        lease = attempt.lease
-        if (lease.task, lease.attempt) != (event.task, event.attempt):
-            return f"token {event.token} belongs to attempt {lease.attempt} of {lease.task}"
-        return ""
-
-    def _granted(self, event: e.LeaseGranted) -> Iterator[str]:
-        state = self.machine.state
-        record = state.records[event.task]
-        if event.token <= self._token:
-            yield f"token {event.token} does not rise above {self._token}"
-        if event.task in self._accepted:
-            yield "the task was accepted before"
-        if event.attempt != record.attempt + 1:
-            yield f"attempt {event.attempt} does not follow attempt {record.attempt}"
-        waits = [d for d in state.graph.dependencies(event.task) if not state.records[d].released]
-        if waits:
-            yield f"the task waits for {', '.join(waits)}"
-        if state.status != "running" or state.limit:
-            yield "the run had ended"
-        if state.rules.exclusive and self._bounded:
-            holders = state.claims.held.against(event.task, state.bounds(record.task))
-            if holders:
-                yield f"its files are held by {', '.join(holders)}"
-
-    def _follows(self, event: e.Wrote | e.Undone | e.ChangedOutside) -> Iterator[str]:
-        if event.number != self._cut + 1:
-            yield f"version {event.number} does not follow version {self._cut}"
-
-    def _wrote(self, event: e.Wrote) -> Iterator[str]:
-        yield from self._follows(event)
-        current = self._files.get(event.path, (0, None))[0]
-        if event.base != current:
-            yield f"it is based on version {event.base} of {event.path}, not on {current}"
-        attempt = self.machine.state.live[event.token]
-        if self._bounded and not attempt.bounds.may_write(event.path):
-            yield f"{event.path} is outside the task's files"
-        yield from self._stale(attempt.stale | dict(event.reads), event.path)
-
-    def _stale(self, known: dict[str, int], written: str = "") -> Iterator[str]:
-        for path, number in known.items() if self.machine.state.rules.validate_reads else ():
-            current = self._files.get(path, (0, None))[0]
-            if path != written and number != current:
-                yield f"it had read version {number} of {path}, and {current} was current"
-
-    def _succeeded(self, event: e.Succeeded) -> Iterator[str]:
-        attempt = self.machine.state.live[event.token]
-        reads: Reads = event.reads
-        yield from self._stale(attempt.stale | dict(reads))
-        if not self.machine.state.records[event.task].task.test:
-            return
-        if not event.evidence:
-            yield "there is no output of its tests"
-        for path in dict.fromkeys((*attempt.reads, *dict(reads), *attempt.written)):
-            number = self._files.get(path, (0, None))[0]
-            if number > event.cut:
-                yield f"its tests saw cut {event.cut}, and {path} is newer (version {number})"
-
-    def _ended(self, event: e.AttemptEnded) -> Iterator[str]:
-        if (event.cause == "cancelled") != (event.then == "cancelled"):
-            yield f"it ended by {event.cause}, and yet the task is {event.then}"
-        elif event.then != "cancelled" and not self._resumed:  # limits may be others afterwards
-            task = self.machine.state.records[event.task].task
-            limit = task.attempts or self._header.limits.attempts
-            failures = self._failures.get(event.task, 0) + event.counts
-            if event.then != ("ready" if failures < limit else "failed"):
-                used = f"{failures} of {limit} attempts are used up"
-                yield f"{used}, and yet the task is {event.then}"
-
-    def _undone(self, event: e.Undone) -> Iterator[str]:
-        yield from self._follows(event)
-        if event.token and self._leases.get(event.token) != (event.task, event.attempt):
-            yield f"token {event.token} is not of this attempt"
-        if event.token and event.token in self.machine.state.live:
-            yield f"token {event.token} has not ended"
-        if event.token and self._accepted.get(event.task) == event.token:
-            yield "it takes back what was accepted"
-
-    def _skipped(self, event: e.Skipped) -> Iterator[str]:
-        state = self.machine.state
-        held = state.records[event.task].state is TaskState.HELD
-        lost = [
-            name
-            for name in state.graph.dependencies(event.task)
-            if state.records[name].state in ENDED and not state.satisfied(name)
-        ]
-        if not (lost or held):
-            yield "nothing that it depends on has failed"
-
-    def _finished(self, event: e.Finished) -> Iterator[str]:
-        state = self.machine.state
-        won = state.counts[TaskState.SUCCEEDED] == len(state.records)
-        right = {
-            "succeeded": won,
-            "failed": not state.open and not won,
-            "limit": bool(state.limit) and not state.live,
-            "interrupted": bool(state.open) and not state.live,
-        }
-        if not right.get(event.status, False):
-            yield f"the run cannot have ended as {event.status}: {_standing(self.machine)}"
-
-    def _resume(self, event: e.Resumed) -> Iterator[str]:
-        for attempt in self.machine.state.live.values():
-            yield f"token {attempt.lease.token} of {attempt.lease.task} has not ended"
-
-    # --- the end ----------------------------------------------------------------------------------
-
-    def differences(self) -> list[str]:
-        """Compare the state with the other two readings."""
-        state, history = self.machine.state, self._history
-        found = []
-        for name, record in state.records.items():
-            told = history.tasks[name]
-            if record.state in ENDED and told.state is not record.state:
-                found.append(f"{name} is {record.state} by the fold, {told.state} by its history")
-            if len(told.attempts) != record.attempt:
-                found.append(f"{name} has {record.attempt} attempts, {len(told.attempts)} told")
-            if told.input + told.output != record.tokens:
-                found.append(f"{name} used {record.tokens} model tokens, those told differ")
-        if history.status != state.status:
-            found.append(f"the run is {state.status} by the fold, {history.status} by its history")
-        files = {path: digest for path, (_, digest) in self._files.items() if digest}
-        folded = state.files.digests()
-        return found + [
-            f"{path} is another content by the fold than by the writes"
-            for path in sorted(files.keys() | folded.keys())
-            if files.get(path) != folded.get(path)
-        ]
-
-
-def _standing(machine: Machine) -> str:
-    counts = machine.state.counts.items()
-    return ", ".join(f"{count} {kind}" for kind, count in counts if count) or "it has no tasks"
-
-
-def _parting(record: Record, what: str) -> Parting:
-    return Parting(record.seq, record.at, record.kind, record.task, record.attempt, what)
-
-
-def _nothing(second: _Second, event: Any) -> Iterator[str]:
-    return iter(())
-
-
-_UNDER_LEASE = frozenset(
-    {
-        e.Renewed, e.Reported, e.Wrote, e.RequestRefused, e.Succeeded, e.AttemptEnded,
-        e.Widened, e.WidenWaits, e.Sent, e.Noted,
-    }
-)  # fmt: skip
-
-_JUDGES: dict[type[Any], Callable[[_Second, Any], Iterator[str]]] = {
-    e.LeaseGranted: _Second._granted,
-    e.Wrote: _Second._wrote,
-    e.Succeeded: _Second._succeeded,
-    e.AttemptEnded: _Second._ended,
-    e.Undone: _Second._undone,
-    e.ChangedOutside: _Second._follows,
-    e.Skipped: _Second._skipped,
-    e.Finished: _Second._finished,
-    e.Resumed: _Second._resume,
-}

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import Any
 
-from orchestrator.lab.replay import Parting, Replay, replay
+from orchestrator.lab.judging import Parting
+from orchestrator.lab.replay import Replay, replay
 from orchestrator.ui.output import say, say_json
 from orchestrator.ui.reading import find
 from orchestrator.ui.words import count, listed

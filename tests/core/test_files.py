@@ -174,3 +174,15 @@ def test_being_lost_changes_nothing_but_the_history() -> None:
     assert files.current("f") == Version(2, "a", 1, "t1")
     assert files.history("f")[-1] == Version(2, "a", 1, "t1", lost=True)
     assert files.digests() == {"f": "a"}
+
+
+def test_a_lost_attempt_that_wrote_before_and_after_is_replayed_with_its_undo() -> None:
+    v = [
+        Version(1, "base"),
+        Version(2, "L1", 6, lost=True),
+        Version(3, "O", 7),
+        Version(4, "T", 8, lost=True),
+        Version(5, "L2", 6, lost=True),
+        Version(6, "-L", 0, undoes=6),
+    ]
+    assert without(v, 8) == (v[2], [(v[3], v[4]), (v[4], v[5])])

@@ -532,3 +532,8 @@ def test_a_matcher_forgets_instead_of_growing_without_bound() -> None:
 
 def test_the_union_of_no_globs_matches_nothing() -> None:
     assert not matcher(()).matches("a")
+
+
+def test_a_union_keeps_what_one_side_takes_away_and_the_other_has() -> None:
+    assert Scope(("a.txt",)).union(Scope(("a.txt", "!**/x"))).matches("a.txt/x")
+    assert Scope(("a", "!a/x")).union(Scope(("a",))).matches("a/x")
