@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from orchestrator.core.events import decode
 from orchestrator.core.machine import Machine
 from orchestrator.core.messages import Lease, Reply, Request
 from orchestrator.core.rules import RoleBounds
@@ -139,6 +140,15 @@ def make_machine(
         {r.name: RoleBounds(Scope(r.reads), Scope(r.writes)) for r in roles.values()},
         {path: entry.digest for path, entry in entries.items()},
     )
+
+
+def fold_log(machine: Machine, log: EventLog) -> float:
+    """Bring a fresh machine to where a log leads; return the time of the last event."""
+    at = 0.0
+    for row in log.read():
+        machine.fold([decode(row.at, row.kind, row.task, row.attempt, row.body)])
+        at = row.at
+    return at
 
 
 @dataclass(frozen=True, slots=True)

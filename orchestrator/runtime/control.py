@@ -16,7 +16,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from threading import Thread
 
-from orchestrator.core.events import decode, encode
+from orchestrator.core.events import encode
 from orchestrator.core.machine import Machine
 from orchestrator.core.messages import (
     Approve,
@@ -30,7 +30,7 @@ from orchestrator.core.messages import (
 )
 from orchestrator.core.states import ENDED
 from orchestrator.errors import UsageError
-from orchestrator.runtime.assembly import make_machine, roles_of
+from orchestrator.runtime.assembly import fold_log, make_machine, roles_of
 from orchestrator.runtime.blobs import BlobStore
 from orchestrator.runtime.coordinator import Coordinator
 from orchestrator.runtime.eventlog import SqliteLog
@@ -163,8 +163,5 @@ def _folded(folder: RunDir, log: SqliteLog) -> tuple[Machine, float]:
     roles = roles_of(header.tasks, Path(header.roles) if header.roles else None)
     blobs = BlobStore(folder.blobs)
     entries = load_manifest(header.manifest, blobs) if header.manifest else {}
-    machine, at = make_machine(header, roles, entries), 0.0
-    for row in log.read():
-        machine.fold([decode(row.at, row.kind, row.task, row.attempt, row.body)])
-        at = row.at
-    return machine, at
+    machine = make_machine(header, roles, entries)
+    return machine, fold_log(machine, log)

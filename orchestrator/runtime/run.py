@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import ParamSpec
 
 from orchestrator.core.decision import listed
-from orchestrator.core.events import Event, decode, encode
+from orchestrator.core.events import Event, encode
 from orchestrator.core.limits import Limits
 from orchestrator.core.machine import Machine
 from orchestrator.core.messages import Request, Resume, Retry
@@ -293,10 +293,7 @@ def start_again(
         stack.callback(actor.close)
         check_needs(header.tasks, bool(header.workspace), actor)
         machine = make_machine(header, roles, entries)
-        at = 0.0
-        for row in log.read():
-            machine.fold([decode(row.at, row.kind, row.task, row.attempt, row.body)])
-            at = row.at
+        at = fold_log(machine, log)
         assembly = Assembly(header, folder, blobs, tree, entries, roles, actor, commands)
         coordinator = assembly.coordinator(machine, log, SystemClock(at), listeners)
         first: list[Request] = list(reconcile(machine, tree, entries)) if tree else []
