@@ -28,6 +28,7 @@ from orchestrator.runtime.assembly import (
     Actor,
     Assembly,
     check_needs,
+    fold_log,
     make_machine,
     roles_of,
 )
