@@ -302,8 +302,10 @@ def waiting(workers: int = 500, rounds: int = 40, seconds: float = 0.05) -> None
     took = max(begun) - min(begun)
     share = rounds * seconds / took
     grown = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / workers
-    print(f"{_verdict(share >= 0.9)}  {workers} workers waiting {seconds * 1e3:.0f} ms: "
-          f"{share:.1%} of the ideal throughput (goal 90 %), {grown:.0f} KiB per thread")  # fmt: skip
+    print(
+        f"{_verdict(share >= 0.9)}  {workers} workers waiting {seconds * 1e3:.0f} ms: "
+        f"{share:.1%} of the ideal throughput (goal 90 %), {grown:.0f} KiB per thread"
+    )
 
 
 def parts(size: int = 20_000) -> None:

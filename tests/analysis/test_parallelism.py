@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orchestrator.core.task import Task
 from orchestrator.analysis.parallelism import parallelism_of, width
+from orchestrator.core.task import Task
 
 Graph = dict[str, list[str]]
 
