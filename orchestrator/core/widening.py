@@ -63,7 +63,7 @@ def _not_allowed(d: Decision, attempt: LiveAttempt, request: Widen) -> Refused |
     try:
         wanted = Scope(request.globs)
     except GlobError as error:
-        return Refused("invalid", str(error), error.fix)
+        return Refused("invalid", error.what, error.fix)
     if wanted.is_empty():
         return Refused("invalid", "no files were asked for", "name at least one path or glob")
     beyond = _refused_by_role(request.globs, role)

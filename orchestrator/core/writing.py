@@ -56,7 +56,7 @@ def _out_of_bounds(d: Decision, attempt: LiveAttempt, request: Write | Delete) -
         if canonical(request.path) != request.path:
             return Refused("invalid", f"{request.path!r} is not a canonical path", "normalise it")
     except PathError as error:
-        return Refused("invalid", str(error), error.fix)
+        return Refused("invalid", error.what, error.fix)
     if not bounds.may_write(request.path):
         return Refused(
             "scope",
