@@ -12,20 +12,24 @@ from dataclasses import dataclass, field
 from orchestrator.core import events as e
 from orchestrator.core.claims import Bounds
 from orchestrator.core.files import without
+from orchestrator.core.limits import LONGEST_REST
 from orchestrator.core.messages import (
     Answer,
     Cause,
     Effect,
     EndLease,
+    Mail,
     Materialise,
     Reads,
     Refused,
     Spent,
     StaleFile,
+    Submit,
     Unmerge,
 )
+from orchestrator.core.records import LiveAttempt, TaskRecord
 from orchestrator.core.rules import Rules
-from orchestrator.core.state import LiveAttempt, State
+from orchestrator.core.state import State
 from orchestrator.core.states import Move, allowed
 
 
@@ -37,6 +41,14 @@ class PendingWiden:
     wanted: Bounds
 
 
+@dataclass(frozen=True, slots=True)
+class PendingReport:
+    """A turn that waits until others give back what they have reserved."""
+
+    expects: Spent
+    mail: tuple[Mail, ...]
+
+
 @dataclass(slots=True)
 class Desk:
     """The conversation: who waits for an answer. It dies with the process, so it is not state.
@@ -44,10 +56,26 @@ class Desk:
     Attributes:
         parked: workers that wait for a task, first come first served.
         widening: tokens of attempts that wait for further files.
+        submitting: tokens of attempts that wait for those whose writes they have read.
+        reserving: tokens of attempts whose next turn does not fit into a limit just now.
     """
 
     parked: dict[str, None] = field(default_factory=dict)
     widening: dict[int, PendingWiden] = field(default_factory=dict)
+    submitting: dict[int, Submit] = field(default_factory=dict)
+    reserving: dict[int, PendingReport] = field(default_factory=dict)
+
+    def waits(self, token: int) -> bool:
+        """Whether an attempt is silent because it waits for our answer."""
+        return token in self.widening or token in self.submitting or token in self.reserving
+
+    def dismiss(self, token: int) -> bool:
+        """Forget what an attempt waits for; return whether it did wait."""
+        found = self.waits(token)
+        self.widening.pop(token, None)
+        self.submitting.pop(token, None)
+        self.reserving.pop(token, None)
+        return found
 
 
 class Decision:
@@ -114,25 +142,32 @@ class Decision:
         reason: str,
         *,
         counts: bool = True,
+        final: bool = False,
         spent: Spent = Spent(),  # noqa: B008  (frozen)
     ) -> None:
-        """End a lease without success: undo the attempt's writes, then retry, fail or cancel."""
+        """End a lease without success: undo the attempt's writes, then retry, fail or cancel.
+
+        Args:
+            attempt: whose lease it is.
+            cause: what kind of end it is.
+            reason: why, for people and for the next attempt.
+            counts: whether it uses up one of the task's attempts.
+            final: the task fails, whatever attempts it has left.
+            spent: what was spent since the last report.
+        """
         lease = attempt.lease
         record = self.state.records[lease.task]
-        limit = record.task.attempts or self.rules.limits.attempts
-        if cause == "cancelled":
-            then = "cancelled"
-        else:
-            then = "ready" if record.failures + counts < limit else "failed"
+        then = self._then(record, cause, counts, final)
+        rests = self._rest(record, cause) if then == "ready" and counts else 0.0
         alone, mixed = self._undoing(attempt) if not record.task.keep else ({}, ())
         self.emit(
             e.AttemptEnded(
                 self.at, lease.task, lease.attempt, lease.token, cause, reason, then, counts,
-                spent, mixed,
+                spent, mixed, rests,
             )
         )  # fmt: skip
         self.effect(EndLease(lease.worker, lease.token))
-        if self.desk.widening.pop(lease.token, None):
+        if self.desk.dismiss(lease.token):
             self.effect(Answer(lease.worker, lease_ended(lease.token)))
         for path, digest in alone.items():
             self.take_back(lease.task, lease.attempt, lease.token, path, digest)
@@ -140,6 +175,29 @@ class Decision:
             self.effect(Unmerge(lease.task, lease.attempt, lease.token, path))
         if then != "ready":
             self.skip_dependents(lease.task)
+
+    def _then(self, record: TaskRecord, cause: Cause, counts: bool, final: bool) -> str:
+        """Return where a task stands after its attempt has ended in this way."""
+        limits = self.rules.limits
+        if cause == "cancelled":
+            return "cancelled"
+        if final:
+            return "failed"
+        if not counts:
+            return "ready"
+        if cause in limits.attempts_by:
+            left = record.failed_by.get(cause, 0) + 1 < limits.attempts_by[cause]
+        else:
+            left = record.failures + 1 < (record.task.attempts or limits.attempts)
+        return "ready" if left else "failed"
+
+    def _rest(self, record: TaskRecord, cause: Cause) -> float:
+        """Return when a task may be tried again after a failure of the provider; 0: at once."""
+        backoff = self.rules.limits.backoff
+        if cause != "model_error" or not backoff:
+            return 0.0
+        doubled: float = backoff * 2 ** min(record.failed_by.get(cause, 0), 30)
+        return self.at + min(doubled, LONGEST_REST)
 
     def _undoing(self, attempt: LiveAttempt) -> tuple[dict[str, str | None], tuple[str, ...]]:
         """Return what its files go back to, and those that others have edited since.
@@ -179,12 +237,18 @@ class Decision:
                     self.emit(e.Skipped(self.at, name, record.attempt, because))
                     pending.append(name)
 
-    def reach_limit(self, limit: str, value: float) -> None:
-        """A limit of the run bites: all leases end, nothing new starts."""
+    def reach_limit(self, limit: str, value: float, *, end: bool = True) -> None:
+        """A limit of the run bites: nothing new starts, and all leases `end`."""
         if self.state.limit or self.state.status != "running":
             return
         self.emit(e.LimitReached(self.at, "", 0, limit, value))
-        self.end_all("limit", f"the run reached its limit of {limit}")
+        if end:
+            self.end_all("limit", f"the run reached its limit of {limit}")
+
+    def reach_role_limit(self, role: str, limit: str, value: float) -> None:
+        """A limit of a role bites: none of its tasks starts until the run is resumed."""
+        if role not in self.state.exhausted:
+            self.emit(e.LimitReached(self.at, "", 0, limit, value, role))
 
     def end_all(self, cause: Cause, reason: str) -> None:
         """End all live leases; none of them uses up an attempt."""

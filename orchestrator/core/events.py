@@ -6,24 +6,16 @@ graph alone (a dependent becomes ready because the last of its dependencies succ
 recorded again.
 
 Every event has `at` (seconds since the run began), `task` and `attempt` ("" and 0 where there
-is none); these are columns of the log. The other fields are the JSON body.
+is none); these are columns of the log. The other fields are the JSON body (`core.encoding`).
 """
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Mapping
-from dataclasses import MISSING, asdict, dataclass, fields
-from typing import Any
-
-import msgspec
+from collections.abc import Mapping
+from dataclasses import dataclass
 
 from orchestrator.core.messages import Cause, Phase, Reads, RefusalKind, RunStatus, Spent
 from orchestrator.core.task import Task
-from orchestrator.errors import LogError
-
-Row = tuple[float, str, str, int, str]
-"""One event in the log: at, kind, task, attempt, body (JSON)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,11 +63,41 @@ class Reported:
     reads: Reads = ()
     transcript: str = ""
     detail: str = ""
+    commands: int = 0
+    waited: float = 0.0
+    evidence: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Reserved:
+    """What the attempt's next turn is expected to spend was set aside for it."""
+
+    at: float
+    task: str
+    attempt: int
+    token: int
+    expects: Spent
+
+
+@dataclass(frozen=True, slots=True)
+class BudgetWaits:
+    """An attempt waits until others give back what they have reserved of the limit."""
+
+    at: float
+    task: str
+    attempt: int
+    token: int
+    limit: str
 
 
 @dataclass(frozen=True, slots=True)
 class Wrote:
-    """An accepted write; `digest` None: deleted."""
+    """An accepted write; `digest` None: deleted.
+
+    Attributes:
+        base: number of the version that it was based on: the one before it, unless the mode
+            lets the last writer win.
+    """
 
     at: float
     task: str
@@ -134,6 +156,7 @@ class AttemptEnded:
         spent: what was spent since the last report.
         mixed: files that it wrote and others have edited since; its part is still to be taken
             out of them, which an `Undone` says.
+        rests: when the task may be tried again, in seconds since the run began; 0: at once.
     """
 
     at: float
@@ -146,6 +169,27 @@ class AttemptEnded:
     counts: bool
     spent: Spent = Spent()  # noqa: RUF009  (frozen)
     mixed: tuple[str, ...] = ()
+    rests: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Rested:
+    """The task may be tried again."""
+
+    at: float
+    task: str
+    attempt: int
+
+
+@dataclass(frozen=True, slots=True)
+class SubmitWaits:
+    """A submission waits: the attempt has read what the running tasks `by` wrote."""
+
+    at: float
+    task: str
+    attempt: int
+    token: int
+    by: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -273,13 +317,15 @@ class Noted:
 
 @dataclass(frozen=True, slots=True)
 class LimitReached:
-    """A limit of the run was reached: nothing new starts."""
+    """A limit was reached: of the run, and nothing new starts; or of a role, and no task of that
+    role does."""
 
     at: float
     task: str
     attempt: int
     limit: str
     value: float
+    role: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -307,10 +353,14 @@ Event = (
     | Blocked
     | Renewed
     | Reported
+    | Reserved
+    | BudgetWaits
     | Wrote
     | RequestRefused
     | Succeeded
+    | SubmitWaits
     | AttemptEnded
+    | Rested
     | Undone
     | ChangedOutside
     | Skipped
@@ -332,10 +382,14 @@ KINDS: Mapping[str, type[Event]] = {
     "blocked": Blocked,
     "renewed": Renewed,
     "reported": Reported,
+    "reserved": Reserved,
+    "budget_waits": BudgetWaits,
     "wrote": Wrote,
     "refused": RequestRefused,
     "succeeded": Succeeded,
+    "submit_waits": SubmitWaits,
     "ended": AttemptEnded,
+    "rested": Rested,
     "undone": Undone,
     "outside": ChangedOutside,
     "skipped": Skipped,
@@ -351,109 +405,3 @@ KINDS: Mapping[str, type[Event]] = {
     "finished": Finished,
     "resumed": Resumed,
 }
-
-_COLUMNS = ("at", "task", "attempt")
-_to_json = msgspec.json.Encoder().encode  # thirty times faster than json, on the hottest path
-
-
-def _tasks_to_json(tasks: tuple[Task, ...]) -> list[dict[str, Any]]:
-    return [task_to_json(task) for task in tasks]
-
-
-def _reads_from_json(pairs: list[list[Any]]) -> Reads:
-    return tuple((str(path), int(number)) for path, number in pairs)
-
-
-_WRITE: Mapping[str, Callable[[Any], Any]] = {"tasks": _tasks_to_json}
-_READ: Mapping[str, Callable[[Any], Any]] = {
-    "spent": lambda value: Spent(**value),
-    "tasks": lambda value: tuple(task_from_json(task) for task in value),
-    "reads": _reads_from_json,
-    "globs": tuple,
-    "paths": tuple,
-    "by": tuple,
-    "before": tuple,
-    "mixed": tuple,
-}
-
-
-@dataclass(frozen=True, slots=True)
-class _Codec:
-    """How the body of one kind of event is written: required fields, then those that differ
-    from their default."""
-
-    kind: str
-    required: tuple[str, ...]
-    optional: tuple[tuple[str, Any], ...]
-
-    def body(self, event: Any) -> dict[str, Any]:
-        body = {name: getattr(event, name) for name in self.required}
-        for name, default in self.optional:
-            value = getattr(event, name)
-            if value != default:
-                body[name] = value
-        for name in body.keys() & _WRITE.keys():
-            body[name] = _WRITE[name](body[name])
-        return body
-
-
-def _codec(kind: str, cls: type[Any]) -> _Codec:
-    own = [field for field in fields(cls) if field.name not in _COLUMNS]
-    return _Codec(
-        kind,
-        tuple(field.name for field in own if field.default is MISSING),
-        tuple((field.name, field.default) for field in own if field.default is not MISSING),
-    )
-
-
-_CODECS: dict[type[Any], _Codec] = {cls: _codec(kind, cls) for kind, cls in KINDS.items()}
-
-
-def encode(event: Event) -> Row:
-    """Return the event as a row of the log."""
-    codec = _CODECS[type(event)]
-    try:
-        body = _to_json(codec.body(event))
-    except UnicodeEncodeError:  # half a surrogate pair, which a model or a file name can hold
-        text = json.dumps(codec.body(event), default=asdict, ensure_ascii=False)
-        body = text.encode(errors="replace")
-    return event.at, codec.kind, event.task, event.attempt, body.decode()
-
-
-def decode(at: float, kind: str, task: str, attempt: int, body: str) -> Event:
-    """Return the event that a row of the log holds.
-
-    Raises:
-        LogError: a kind or a body that this version does not know.
-    """
-    try:
-        values = msgspec.json.decode(body)
-        for name in values.keys() & _READ.keys():
-            values[name] = _READ[name](values[name])
-        return KINDS[kind](at, task, attempt, **values)
-    except (AttributeError, KeyError, TypeError, ValueError) as error:
-        raise LogError(
-            f"event of kind {kind!r} cannot be read",
-            where=f"task {task or '-'}, {at:.3f} s",
-            why=f"{type(error).__name__}: {error}",
-            fix="read the log with the version that wrote it (see `orchestrator status`)",
-        ) from None
-
-
-_TASK_DEFAULTS = tuple((f.name, f.default) for f in fields(Task) if f.name != "id")
-
-
-def task_to_json(task: Task) -> dict[str, Any]:
-    """Return a task as JSON values, defaults left out."""
-    found: dict[str, Any] = {"id": task.id}
-    for name, default in _TASK_DEFAULTS:
-        value = getattr(task, name)
-        if value is not default and value != default:
-            found[name] = list(value) if isinstance(value, tuple) else value
-    return found
-
-
-def task_from_json(values: Mapping[str, Any]) -> Task:
-    """Return the task that `task_to_json` wrote."""
-    given: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in values.items()}
-    return Task(**given)

@@ -20,6 +20,7 @@ def check(machine: Machine) -> list[str]:
         *_queue(state),
         *_reads(state),
         *_progress(state),
+        *_books(state),
         *state.claims.problems(),
     ]
 
@@ -75,13 +76,31 @@ def _leases(state: State) -> list[str]:
 
 
 def _queue(state: State) -> list[str]:
-    queued = state.ready.tasks()
-    return [
-        f"{name} is {record.state}, {'queued' if name in queued else 'not queued'}, "
-        f"{'blocked' if state.claims.is_blocked(name) else 'not blocked'}"
-        for name, record in state.records.items()
-        if (record.state is TaskState.READY) != ((name in queued) != state.claims.is_blocked(name))
-    ]
+    """A ready task is in exactly one place, any other in none."""
+    queued, found = state.ready.tasks(), []
+    for name, record in state.records.items():
+        places = {
+            "queued": name in queued,
+            "blocked": state.claims.is_blocked(name),
+            "resting": name in state.resting,
+            "set aside": name in state.aside,
+        }
+        if sum(places.values()) != (record.state is TaskState.READY):
+            where = " and ".join(place for place, there in places.items() if there) or "nowhere"
+            found.append(f"{name} is {record.state} and {where}")
+    return found
+
+
+def _books(state: State) -> list[str]:
+    ledger, found = state.ledger, []
+    held = sum(held.tokens for held in ledger.reservations.values())
+    if held != ledger.run.held_tokens:
+        found.append(f"{ledger.run.held_tokens} tokens are reserved, but {held} are held")
+    found += [f"token {t} holds a reservation" for t in ledger.reservations if t not in state.live]
+    spent = sum(account.tokens for account in ledger.tasks.values())
+    if spent != ledger.run.tokens:
+        found.append(f"the run has used {ledger.run.tokens} tokens, its tasks {spent}")
+    return found
 
 
 def _reads(state: State) -> list[str]:
@@ -112,13 +131,16 @@ def _progress(state: State) -> list[str]:
 def fingerprint(state: State) -> dict[str, Any]:
     """Return the durable part of a state as plain values: equal states, equal fingerprints."""
     records = {
-        name: (r.state, r.missing, r.attempt, r.failures, r.token, r.released, r.reason, r.tokens)
+        name: (
+            (r.state, r.missing, r.attempt, r.failures, r.token, r.released, r.reason),
+            (r.endings, dict(r.failed_by)),
+        )
         for name, r in state.records.items()
     }
     live = {
         token: (
             (a.lease, a.bounds, a.started, a.ends, a.phase, a.turn),
-            (dict(a.reads), dict(a.stale), dict(a.written), dict(a.seen)),
+            (dict(a.reads), dict(a.stale), dict(a.written), dict(a.seen), a.evidence),
         )
         for token, a in state.live.items()
     }
@@ -134,6 +156,10 @@ def fingerprint(state: State) -> dict[str, Any]:
         "mail": {address: tuple(mail) for address, mail in state.mail.items()},
         "notes": tuple(state.notes),
         "mixed": dict(state.mixed),
+        "exhausted": dict(state.exhausted),
+        "aside": tuple(state.aside),
+        "resting": dict(state.resting),
+        "books": state.ledger.values(),
         "totals": (state.status, state.limit, state.token, state.tokens, state.usd),
         "ended": sum(state.counts[kind] for kind in ENDED),
     }

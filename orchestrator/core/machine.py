@@ -27,13 +27,22 @@ from orchestrator.core import events as e
 from orchestrator.core import messages as m
 from orchestrator.core.decision import Decision, Desk, lease_ended
 from orchestrator.core.people import approve, cancel, note, reject, retry, send
+from orchestrator.core.records import LiveAttempt
 from orchestrator.core.rules import RoleBounds, Rules
+from orchestrator.core.spending import (
+    check_run,
+    give_up,
+    may_start,
+    report,
+    settle_reservations,
+)
 from orchestrator.core.splitting import split
-from orchestrator.core.state import LiveAttempt, State
+from orchestrator.core.state import State
 from orchestrator.core.states import TaskState
+from orchestrator.core.submitting import settle_submissions, submit
 from orchestrator.core.task import Task
 from orchestrator.core.widening import settle_widening, widen
-from orchestrator.core.writing import changed, observe, overstep, undo, write
+from orchestrator.core.writing import observe, overstep, undo, write
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,10 +96,9 @@ class Machine:
         """
         decision = Decision(self.state, self._desk, at)
         reply = _DECIDE[type(request)](self, decision, request)
-        if self._desk.widening:
-            settle_widening(decision)
-        self._finish(decision)
+        self._settle(decision)
         self._dispatch(decision)
+        self._finish(decision)
         return Step(tuple(decision.events), tuple(decision.effects), reply)
 
     def fold(self, events: Iterable[e.Event]) -> None:
@@ -110,20 +118,34 @@ class Machine:
                 heappush(self._deadlines, (due, token))
             else:
                 break
-        lease = self._deadlines[0][0] if self._deadlines else None
-        wall = self.state.rules.limits.wall if self.state.status == "running" else None
-        return lease if wall is None else wall if lease is None else min(lease, wall)
+        waking = list(self.state.resting.values())
+        waking += [at for at, _ in self._deadlines[:1]]
+        if self.state.rules.limits.wall is not None:
+            waking.append(self.state.rules.limits.wall)
+        return min(waking, default=None) if self.state.status == "running" else None
 
     # --- handing out work -------------------------------------------------------------------
+
+    def _settle(self, d: Decision) -> None:
+        """Answer whoever waited for something that has changed now; one answer may free another."""
+        desk, before = d.desk, -1
+        while (desk.widening or desk.submitting or desk.reserving) and before != len(d.events):
+            before = len(d.events)
+            settle_submissions(d)
+            settle_widening(d)
+            settle_reservations(d)
 
     def _dispatch(self, d: Decision) -> None:
         """Give ready tasks to parked workers, longest remaining path first."""
         state, parked = self.state, d.desk.parked
-        if state.status != "running":
-            for worker in parked:
-                d.effect(m.Answer(worker, m.Stop(state.status)))
-            parked.clear()
-        while parked and not state.limit and (task := state.ready.first()):
+        while (
+            parked
+            and not state.limit
+            and state.status == "running"
+            and (task := state.ready.first())
+        ):
+            if not may_start(d, task):
+                continue
             bounds = state.bounds(state.records[task].task)
             blockers = state.claims.against(task, bounds) if state.rules.exclusive else []
             if blockers:
@@ -148,15 +170,26 @@ class Machine:
         return min(attempt.ends, attempt.started + seconds) if seconds else attempt.ends
 
     def _finish(self, d: Decision) -> None:
-        """Say that the run has ended, once it has."""
-        state = self.state
+        """Say that the run has ended, once it has, and send the workers home."""
+        state, parked = self.state, d.desk.parked
+        if state.status == "running":
+            if state.open == 0:
+                won = state.counts[TaskState.SUCCEEDED] == len(state.records)
+                d.emit(e.Finished(d.at, "", 0, "succeeded" if won else "failed"))
+            elif state.limit and not state.live:
+                d.emit(e.Finished(d.at, "", 0, "limit", state.limit))
+            elif state.aside and not self._moving():
+                roles = ", ".join(f"{k} of role {role}" for role, k in state.exhausted.items())
+                d.emit(e.Finished(d.at, "", 0, "limit", roles))
         if state.status != "running":
-            return
-        if state.open == 0:
-            won = state.counts[TaskState.SUCCEEDED] == len(state.records)
-            d.emit(e.Finished(d.at, "", 0, "succeeded" if won else "failed"))
-        elif state.limit and not state.live:
-            d.emit(e.Finished(d.at, "", 0, "limit", state.limit))
+            for worker in parked:
+                d.effect(m.Answer(worker, m.Stop(state.status)))
+            parked.clear()
+
+    def _moving(self) -> bool:
+        """Whether something can still happen without a higher limit for a role."""
+        state = self.state
+        return bool(state.live or state.ready or state.resting or state.counts[TaskState.HELD])
 
     # --- one decision per request -----------------------------------------------------------
 
@@ -171,96 +204,6 @@ class Machine:
         d.emit(e.Renewed(d.at, attempt.lease.task, attempt.lease.attempt, request.token))
         return m.Done()
 
-    def _report(self, d: Decision, request: m.Report) -> m.Reply:
-        """Record progress; refuse the turn that a limit no longer allows."""
-        attempt = self.state.attempt_of(request.token)
-        if attempt is None:
-            return lease_ended(request.token)
-        lease, mail = attempt.lease, self.state.unread(attempt)
-        d.emit(
-            e.Reported(
-                d.at, lease.task, lease.attempt, lease.token, request.phase, request.turn,
-                request.spent, request.reads, request.transcript, request.detail,
-            )
-        )  # fmt: skip
-        spent_out = self._spent_out(attempt)
-        if spent_out:
-            d.end_attempt(attempt, "limit", spent_out)
-        self._check_run_limits(d)
-        if self.state.attempt_of(request.token) is None:
-            return lease_ended(request.token)
-        return m.Done(mail=mail)
-
-    def _spent_out(self, attempt: LiveAttempt) -> str:
-        """Say which limit of its own the attempt has used up; "" if none."""
-        record = self.state.records[attempt.lease.task]
-        turns = record.task.turns or self.state.rules.limits.turns
-        if attempt.turn > turns:
-            return f"{turns} turns were not enough"
-        if record.task.tokens is not None and record.tokens >= record.task.tokens:
-            return f"the task has used its {record.task.tokens} model tokens"
-        return ""
-
-    def _check_run_limits(self, d: Decision) -> None:
-        state, limits = self.state, self.state.rules.limits
-        if limits.tokens is not None and state.tokens >= limits.tokens:
-            d.reach_limit("tokens", limits.tokens)
-        if limits.usd is not None and state.usd is not None and state.usd >= limits.usd:
-            d.reach_limit("usd", limits.usd)
-        if limits.wall is not None and d.at >= limits.wall:
-            d.reach_limit("wall", limits.wall)
-
-    def _submit(self, d: Decision, request: m.Submit) -> m.Reply | None:
-        """Accept finished work whose evidence still holds; it is the next claim as well."""
-        attempt = self.state.attempt_of(request.token)
-        if attempt is None:
-            return lease_ended(request.token)
-        refused = self._unproven(d, attempt, request)
-        if refused:
-            return d.refuse(attempt, request, refused)
-        lease = attempt.lease
-        d.emit(
-            e.Succeeded(
-                d.at, lease.task, lease.attempt, lease.token,
-                request.cut, request.evidence, request.summary, request.reads,
-            )
-        )  # fmt: skip
-        d.desk.parked[lease.worker] = None
-        return None
-
-    def _unproven(self, d: Decision, attempt: LiveAttempt, request: m.Submit) -> m.Refused | None:
-        """Say why the evidence does not show that the work is done; None when it does."""
-        if attempt.lease.token in d.desk.widening:
-            return m.Refused("state", "the attempt waits for files", "wait for the answer first")
-        stale = d.stale(attempt, request.reads)
-        if not stale and not request.passed:
-            return m.Refused("state", "its tests do not pass", "make them pass, then submit")
-        if not stale and self.state.records[attempt.lease.task].task.test:
-            current = self.state.files.current
-            known = {**attempt.reads, **dict(request.reads), **attempt.written}
-            stale = tuple(
-                m.StaleFile(path, number, current(path))
-                for path, number in known.items()
-                if current(path).number > request.cut
-            )
-        if not stale:
-            return None
-        return m.Refused(
-            "stale",
-            "; ".join(changed(file.path, file.current) for file in stale),
-            "look at what has changed, then run the tests again",
-            stale,
-        )
-
-    def _give_up(self, d: Decision, request: m.GiveUp) -> m.Reply | None:
-        attempt = self.state.attempt_of(request.token)
-        if attempt is None:
-            return lease_ended(request.token)
-        d.end_attempt(attempt, request.cause, request.reason, spent=request.spent)
-        self._check_run_limits(d)
-        d.desk.parked[attempt.lease.worker] = None
-        return None
-
     def _tick(self, d: Decision, request: m.Tick) -> m.Reply:
         for token, attempt in tuple(self.state.live.items()):
             lease = attempt.lease
@@ -268,11 +211,14 @@ class Machine:
                 continue
             if attempt.ends > d.at:
                 d.end_attempt(attempt, "limit", "the attempt's time was up")
-            elif token in d.desk.widening:  # silent because it waits for our answer
+            elif d.desk.waits(token):  # silent because it waits for our answer
                 d.emit(e.Renewed(d.at, lease.task, lease.attempt, token))
             else:
                 d.end_attempt(attempt, "lease_expired", "no sign of life")
-        self._check_run_limits(d)
+        for task, until in tuple(self.state.resting.items()):
+            if until <= d.at:
+                d.emit(e.Rested(d.at, task, self.state.records[task].attempt))
+        check_run(d)
         return m.Done()
 
     def _lost(self, d: Decision, request: m.Lost) -> m.Reply:
@@ -293,20 +239,20 @@ class Machine:
             d.effect(m.Unmerge(task, attempt, token, path))  # asked for before, perhaps not done
         d.end_all("interrupted", "the process that held the lease has ended")
         d.emit(e.Resumed(d.at, "", 0))
-        self._check_run_limits(d)
+        check_run(d)
         return m.Done()
 
 
 _DECIDE: dict[type[Any], Callable[[Machine, Decision, Any], m.Reply | None]] = {
     m.Claim: Machine._claim,
     m.Renew: Machine._renew,
-    m.Report: Machine._report,
-    m.Submit: Machine._submit,
-    m.GiveUp: Machine._give_up,
     m.Tick: Machine._tick,
     m.Lost: Machine._lost,
     m.Halt: Machine._halt,
     m.Resume: Machine._resume,
+    m.Report: lambda _, d, request: report(d, request),
+    m.Submit: lambda _, d, request: submit(d, request),
+    m.GiveUp: lambda _, d, request: give_up(d, request),
     m.Write: lambda _, d, request: write(d, request),
     m.Delete: lambda _, d, request: write(d, request),
     m.Overstep: lambda _, d, request: overstep(d, request),

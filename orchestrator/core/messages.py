@@ -27,6 +27,8 @@ Cause = Literal[
     "worker_died",
     "lease_expired",
     "limit",
+    "no_progress",
+    "conflict",
     "cancelled",
     "interrupted",
 ]
@@ -68,7 +70,9 @@ class Renew:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """Progress of an attempt. Asked before each turn, so that limits are checked first.
+    """Progress of an attempt. Asked before each turn and each command, so that limits are checked
+    before anything is spent. Parked while what the turn is expected to spend is reserved by
+    others, who may give some of it back.
 
     Attributes:
         phase: part of the step that begins now.
@@ -76,6 +80,11 @@ class Report:
         spent: what was spent since the last report.
         transcript: digest of the blob that holds the last turn and its results; "" if none.
         detail: one line for people, for example the tool that is being used.
+        expects: what the turn that begins now is expected to spend at most; reserved until the
+            next report.
+        commands: commands that begin now.
+        waited: seconds waited for the model's provider since the last report.
+        evidence: digest of the blob with what the last test run printed, if it failed.
     """
 
     token: int
@@ -85,6 +94,10 @@ class Report:
     reads: Reads = ()
     transcript: str = ""
     detail: str = ""
+    expects: Spent = Spent()
+    commands: int = 0
+    waited: float = 0.0
+    evidence: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +132,9 @@ class Delete:
 @dataclass(frozen=True, slots=True)
 class Submit:
     """The task is done, with evidence. When accepted it is the worker's next claim as well.
+
+    Parked while the attempt has read what a running attempt wrote: were that one undone, this
+    one would have been built on nothing.
 
     Attributes:
         cut: version number up to which the tests saw the workspace.
@@ -310,7 +326,10 @@ class Lease:
 
     Attributes:
         cut: version number of the workspace when the lease was granted.
-        before: how the last attempt ended, for the next one to learn from; "" at the first.
+        before: what earlier attempts tried and how they ended, for the next one to learn from;
+            "" at the first.
+        evidence: blob with what the last failed test run of an earlier attempt printed; "" if
+            there was none.
     """
 
     task: str
@@ -319,6 +338,7 @@ class Lease:
     worker: str
     cut: int
     before: str = ""
+    evidence: str = ""
 
 
 @dataclass(frozen=True, slots=True)

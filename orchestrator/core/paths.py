@@ -19,6 +19,9 @@ MAX_SEGMENT_BYTES = 255
 MAX_PATH_BYTES = 4096
 """Longest path in UTF-8 bytes (PATH_MAX on Linux)."""
 
+_LONGEST_TEXT = 4 * MAX_PATH_BYTES
+_SHOWN = 80  # characters of a refused path that a message repeats
+
 INTERNAL_SEGMENTS = frozenset({".git", ".orchestrator"})
 """Names, compared case-insensitively, that no agent may touch at any depth."""
 
@@ -95,7 +98,7 @@ def canonical(path: str) -> str:
     segments = [segment for segment in path.split("/") if segment not in ("", ".")]
     if not segments:
         raise PathError(
-            f"{path!r} names the workspace itself, not a file in it",
+            f"{_shown(path)} names the workspace itself, not a file in it",
             "name a file, for example 'src/a.py'",
         )
     for segment in segments:
@@ -103,10 +106,25 @@ def canonical(path: str) -> str:
     plain = "/".join(segments)
     _check_relative(plain)
     if len(plain.encode()) > MAX_PATH_BYTES:
-        raise PathError(
-            f"the path {plain[:40]!r}... is longer than {MAX_PATH_BYTES} bytes", "shorten it"
-        )
+        raise _too_long(plain)
     return plain
+
+
+def leaves(text: str) -> bool:
+    """Whether a path or a glob points out of the workspace, or at what is internal.
+
+    Such a text is refused whatever else is wrong with it. The question is asked to tell a
+    misspelt path from one that was to lead out of bounds; what is far too long is neither.
+
+    Args:
+        text: a path or a glob, as somebody wrote it.
+    """
+    if len(text) > _LONGEST_TEXT:
+        return False
+    segments = text.replace("\\", "/").split("/")
+    named = [part for part in segments if part not in ("", ".")]
+    inside = not {"..", *INTERNAL_SEGMENTS}.intersection(part.casefold() for part in named)
+    return any(map(absolute, ("/".join(segments), "/".join(named)))) or not inside
 
 
 def absolute(text: str) -> str | None:
@@ -147,21 +165,37 @@ def twin_key(path: str) -> str:
     return unicodedata.normalize("NFD", folded)
 
 
+def _too_long(path: str) -> PathError:
+    return PathError(
+        f"the path {path[:40]!r}... is longer than {MAX_PATH_BYTES} bytes", "shorten it"
+    )
+
+
+def _shown(path: str) -> str:
+    """Return a path for a message, cut when it is long."""
+    return repr(path) if len(path) <= _SHOWN else f"{path[:_SHOWN]!r}..."
+
+
 def _check_text(path: str) -> None:
     """Refuse what is wrong with the path as a whole."""
     if not path:
         raise PathError("the path is empty", "name a file, for example 'src/a.py'")
+    if len(path) > _LONGEST_TEXT:
+        raise _too_long(path)
     refused = refused_character(path)
     if refused is not None and refused[0] == "\\":
-        raise PathError(f"{path!r} holds a backslash", "separate segments with '/'")
+        raise PathError(f"{_shown(path)} holds a backslash", "separate segments with '/'")
     if refused is not None:
         raise PathError(
-            f"{path!r} holds {refused[1]} (U+{ord(refused[0]):04X})", "leave that character out"
+            f"{_shown(path)} holds {refused[1]} (U+{ord(refused[0]):04X})",
+            "leave that character out",
         )
     _check_relative(path)
     plain = unicodedata.normalize("NFC", path)
     if plain != path:
-        raise PathError(f"{path!r} is not in Unicode normal form C", f"write it as {plain!r}")
+        raise PathError(
+            f"{_shown(path)} is not in Unicode normal form C", f"write it as {_shown(plain)}"
+        )
 
 
 def _check_relative(path: str) -> None:
@@ -169,7 +203,7 @@ def _check_relative(path: str) -> None:
     reason = absolute(path)
     if reason is not None:
         raise PathError(
-            f"{path!r} is not relative to the workspace: {reason}",
+            f"{_shown(path)} is not relative to the workspace: {reason}",
             "write the path as seen from the top of the workspace, for example 'src/a.py'",
         )
 
@@ -178,14 +212,16 @@ def _check_segment(path: str, segment: str) -> None:
     """Refuse what is wrong with one segment of `path`."""
     if segment == "..":
         raise PathError(
-            f"{path!r} climbs with '..'",
+            f"{_shown(path)} climbs with '..'",
             "write the path as seen from the top of the workspace, without '..'",
         )
     if segment.casefold() in INTERNAL_SEGMENTS:
-        raise PathError(f"{path!r} touches {segment!r}, which is internal", "work on another file")
+        raise PathError(
+            f"{_shown(path)} touches {_shown(segment)}, which is internal", "work on another file"
+        )
     if segment.endswith(" "):
         raise PathError(
-            f"{path!r} has a segment that ends in a space", "leave the trailing space out"
+            f"{_shown(path)} has a segment that ends in a space", "leave the trailing space out"
         )
     if len(segment.encode()) > MAX_SEGMENT_BYTES:
         raise PathError(

@@ -15,7 +15,7 @@ from orchestrator.core.messages import (
     Retry,
     Send,
 )
-from orchestrator.core.state import TaskRecord
+from orchestrator.core.records import TaskRecord
 from orchestrator.core.states import Move, TaskState, allowed
 from orchestrator.errors import nearest
 

@@ -17,11 +17,17 @@ class Rules:
         exclusive: running tasks hold their write scopes; overlapping tasks are serialised.
         validate_reads: a write or a submission is refused while something that the attempt has
             read has changed since.
+        check_base: a write is refused unless it is based on the current version; without it the
+            last writer wins.
+        bounded: a write outside the task's effective scope is refused; without it the scope is
+            an instruction and nothing more.
         limits: what the run may spend.
     """
 
     exclusive: bool = True
     validate_reads: bool = True
+    check_base: bool = True
+    bounded: bool = True
     limits: Limits = Limits()  # noqa: RUF009  (frozen)
 
 

@@ -8,9 +8,9 @@ from orchestrator.core import events as e
 from orchestrator.core.decision import Decision, lease_ended, listed
 from orchestrator.core.graph import CycleError
 from orchestrator.core.messages import Done, Refused, Reply, Split
+from orchestrator.core.records import LiveAttempt
 from orchestrator.core.rules import beyond_role
 from orchestrator.core.scope import GlobError, Scope
-from orchestrator.core.state import LiveAttempt
 from orchestrator.core.states import ENDED, TaskState
 from orchestrator.core.task import Task
 

@@ -8,72 +8,21 @@ event exists.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
 from typing import Any
 
 from orchestrator.core import events as e
 from orchestrator.core.claims import Bounds, Claims
 from orchestrator.core.files import OUTSIDE, FileMap, Version
 from orchestrator.core.graph import TaskGraph
-from orchestrator.core.messages import Lease, Mail, Phase, RunStatus, Spent
+from orchestrator.core.handover import Ending, account
+from orchestrator.core.ledger import Ledger
+from orchestrator.core.messages import Lease, Mail, RunStatus
 from orchestrator.core.ready import ReadyQueue
+from orchestrator.core.records import LiveAttempt, TaskRecord
 from orchestrator.core.rules import RoleBounds, Rules
 from orchestrator.core.scope import Scope
 from orchestrator.core.states import ENDED, Move, TaskState, after
 from orchestrator.core.task import Task
-
-
-@dataclass(slots=True)
-class TaskRecord:
-    """Where one task stands.
-
-    Attributes:
-        order: place in the plan.
-        missing: dependencies that have not let it go yet.
-        attempt: number of the latest attempt, 0 before the first.
-        failures: attempts that count against the limit.
-        token: token of the live lease; 0 when there is none.
-        released: whether its dependents no longer wait for it.
-        reason: why the last attempt ended, or why the task was skipped or cancelled.
-        tokens: model tokens over all attempts.
-        ready_at: when it last became ready; waiting for files does not make it younger.
-    """
-
-    task: Task
-    order: int
-    missing: int
-    state: TaskState = TaskState.WAITING
-    attempt: int = 0
-    failures: int = 0
-    token: int = 0
-    released: bool = False
-    reason: str = ""
-    tokens: int = 0
-    ready_at: float = 0.0
-
-
-@dataclass(slots=True)
-class LiveAttempt:
-    """An attempt whose lease has not ended.
-
-    Attributes:
-        reads: version number of each file that the attempt has read, as it knows it.
-        stale: the part of `reads` that has changed since.
-        written: files that it has written, to the number of its last write.
-        ends: when the lease ends unless it is renewed, in seconds since the run began.
-        seen: messages delivered so far, per address.
-    """
-
-    lease: Lease
-    bounds: Bounds
-    started: float
-    ends: float
-    reads: dict[str, int] = field(default_factory=dict)
-    stale: dict[str, int] = field(default_factory=dict)
-    written: dict[str, int] = field(default_factory=dict)
-    phase: Phase = "reason"
-    turn: int = 0
-    seen: dict[str, int] = field(default_factory=dict)
 
 
 class State:
@@ -108,9 +57,11 @@ class State:
         self.mixed: dict[tuple[str, int, str], int] = {}  # still to be undone: its token
         self.status: RunStatus = "running"
         self.limit = ""
+        self.exhausted: dict[str, str] = {}  # roles whose budget is used up: which limit of it
+        self.aside: dict[str, None] = {}  # ready tasks of these roles
+        self.resting: dict[str, float] = {}  # ready tasks that are tried again later: when
+        self.ledger = Ledger()
         self.token = 0
-        self.tokens = 0
-        self.usd: float | None = 0.0
         self._bounds: dict[tuple[object, ...], Bounds] = {}
         self._enter((self.graph.task(name) for name in self.graph), at=0.0)
 
@@ -131,6 +82,16 @@ class State:
                 _within(task.reads, role.reads if role else None),
             )
         return self._bounds[key]
+
+    @property
+    def tokens(self) -> int:
+        """Model tokens used so far."""
+        return self.ledger.run.tokens
+
+    @property
+    def usd(self) -> float | None:
+        """US dollars used so far; None when the price of some tokens is unknown."""
+        return None if self.ledger.run.unpriced else self.ledger.run.usd
 
     def satisfied(self, task: str) -> bool:
         """Whether dependents of this task may go on."""
@@ -177,6 +138,9 @@ class State:
 
     def _queue(self, record: TaskRecord, at: float) -> None:
         task, record.ready_at = record.task, at
+        if task.role in self.exhausted:
+            self.aside[task.id] = None
+            return
         self.ready.push(task.id, self.graph.rank(task.id), task.priority, record.order, at)
 
     def _free(self, task: str) -> None:
@@ -204,8 +168,12 @@ class State:
         bounds = self.bounds(record.task)
         if self.rules.exclusive and not bounds.claims_nothing:
             self.claims.hold(event.task, bounds)
-        before = record.reason if event.attempt > 1 else ""  # not why it was skipped once
-        lease = Lease(event.task, event.attempt, event.token, event.worker, self.files.cut, before)
+        self.ledger.begin_attempt(record.task.role)
+        lease = Lease(
+            event.task, event.attempt, event.token, event.worker, self.files.cut,
+            account(record.endings),
+            next((end.evidence for end in reversed(record.endings) if end.evidence), ""),
+        )  # fmt: skip
         self.live[event.token] = LiveAttempt(
             lease, bounds, event.at, event.at + self.rules.limits.lease
         )
@@ -224,17 +192,24 @@ class State:
 
     def _reported(self, event: e.Reported) -> None:
         attempt = self._touch(event.token, event.at)
+        role, begun = self.records[event.task].task.role, event.turn > attempt.turn
+        if begun or event.commands:
+            self.ledger.begin(event.task, role, int(begun), event.commands)
         attempt.phase, attempt.turn = event.phase, max(attempt.turn, event.turn)
+        attempt.evidence = event.evidence or attempt.evidence
         self._read(attempt, event.reads)
-        self._spend(event.task, event.spent)
+        self.ledger.release(event.token)
+        self.ledger.spend(event.task, role, event.spent)
         for address in self._addresses(event.task):
             attempt.seen[address] = len(self.mail.get(address, ()))
 
-    def _spend(self, task: str, spent: Spent) -> None:
-        self.tokens += spent.tokens
-        self.records[task].tokens += spent.tokens
-        if self.usd is not None:
-            self.usd = None if spent.usd is None else self.usd + spent.usd
+    def _reserved(self, event: e.Reserved) -> None:
+        self._touch(event.token, event.at)
+        role = self.records[event.task].task.role
+        self.ledger.reserve(event.token, event.task, role, event.expects)
+
+    def _waits(self, event: e.BudgetWaits | e.SubmitWaits | e.WidenWaits) -> None:
+        self._touch(event.token, event.at)
 
     def _read(self, attempt: LiveAttempt, reads: Iterable[tuple[str, int]]) -> None:
         for path, number in reads:
@@ -262,8 +237,10 @@ class State:
         if event.token in self.live:
             self._touch(event.token, event.at)
 
-    def _close(self, token: int) -> LiveAttempt:
+    def _close(self, token: int, at: float) -> LiveAttempt:
         attempt = self.live.pop(token)
+        role = self.records[attempt.lease.task].task.role
+        self.ledger.end_attempt(token, role, at - attempt.started)
         for path in attempt.reads:
             readers = self.readers[path]
             del readers[token]
@@ -275,7 +252,7 @@ class State:
         record = self.records[event.task]
         self._move(record, Move.ACCEPT)
         record.token, record.reason = 0, ""
-        self._close(event.token)
+        self._close(event.token, event.at)
         self._free(event.task)
         self._satisfy(record, event.at)
 
@@ -284,18 +261,39 @@ class State:
         moves = {"ready": Move.AGAIN, "failed": Move.EXHAUST, "cancelled": Move.CANCEL}
         self._move(record, moves[event.then])
         record.token, record.reason = 0, event.reason
-        record.failures += event.counts
-        self._spend(event.task, event.spent)
+        if event.counts:
+            self._count(record, event.cause)
+        self.ledger.spend(event.task, record.task.role, event.spent)
         for path in event.mixed:
             self.mixed[event.task, event.attempt, path] = event.token
-        attempt = self._close(event.token)
+        attempt = self._close(event.token, event.at)
+        record.endings += (
+            Ending(
+                event.attempt, event.cause, event.reason, attempt.turn,
+                tuple(attempt.written), record.task.keep, attempt.evidence,
+            ),
+        )  # fmt: skip
         for path in () if record.task.keep else attempt.written:
             self.files.lose(path, event.token)
         self._free(event.task)
-        if event.then == "ready":
+        if event.rests:
+            self.resting[event.task] = event.rests
+        elif event.then == "ready":
             self._queue(record, event.at)
         elif self.satisfied(event.task):
             self._satisfy(record, event.at)
+
+    def _count(self, record: TaskRecord, cause: str) -> None:
+        """An attempt counts: against the limit of its own kind if there is one."""
+        by = self.rules.limits.attempts_by
+        if cause not in by:
+            record.failures += 1
+        if cause in by or cause == "model_error":
+            record.failed_by[cause] = record.failed_by.get(cause, 0) + 1
+
+    def _rested(self, event: e.Rested) -> None:
+        del self.resting[event.task]
+        self._queue(self.records[event.task], event.at)
 
     def _undone(self, event: e.Undone) -> None:
         self.mixed.pop((event.task, event.attempt, event.path), None)
@@ -315,6 +313,8 @@ class State:
         self._move(record, Move.CANCEL)
         record.reason = event.why
         self.ready.remove(event.task)
+        self.resting.pop(event.task, None)
+        self.aside.pop(event.task, None)
         self._free(event.task)
 
     def _approved(self, event: e.Approved) -> None:
@@ -326,6 +326,7 @@ class State:
         record = self.records[event.task]
         self._move(record, Move.RETRY)
         record.failures = 0
+        record.failed_by.clear()
         if record.state is TaskState.READY:
             self._queue(record, event.at)
         elif record.missing == 0:
@@ -346,9 +347,6 @@ class State:
         attempt.bounds = Bounds(held.writes.union(more), held.shares, held.reads.union(more))
         if self.rules.exclusive:
             self.claims.held.add(event.task, attempt.bounds)
-
-    def _widen_waits(self, event: e.WidenWaits) -> None:
-        self._touch(event.token, event.at)
 
     def _addresses(self, task: str) -> tuple[str, str, str]:
         return f"task:{task}", f"role:{self.records[task].task.role}", "all"
@@ -375,13 +373,24 @@ class State:
         self.notes.append((event.task, event.title, event.text))
 
     def _limited(self, event: e.LimitReached) -> None:
-        self.limit = event.limit
+        if not event.role:
+            self.limit = event.limit
+            return
+        self.exhausted[event.role] = event.limit
+        for name in sorted(self.ready.tasks(), key=lambda task: self.records[task].order):
+            if self.records[name].task.role == event.role:
+                self.ready.remove(name)
+                self.aside[name] = None
 
     def _finished(self, event: e.Finished) -> None:
         self.status = event.status
 
     def _resumed(self, event: e.Resumed) -> None:
         self.status, self.limit = "running", ""
+        self.exhausted.clear()
+        aside, self.aside = self.aside, {}
+        for name in aside:
+            self._queue(self.records[name], self.records[name].ready_at)
 
 
 def _within(globs: tuple[str, ...], role: Scope | None) -> Scope:
@@ -396,6 +405,10 @@ _APPLY: dict[type[Any], Callable[[State, Any], None]] = {
     e.Blocked: State._blocked,
     e.Renewed: State._renewed,
     e.Reported: State._reported,
+    e.Reserved: State._reserved,
+    e.BudgetWaits: State._waits,
+    e.SubmitWaits: State._waits,
+    e.Rested: State._rested,
     e.Wrote: State._wrote,
     e.RequestRefused: State._refused,
     e.Succeeded: State._succeeded,
@@ -408,7 +421,7 @@ _APPLY: dict[type[Any], Callable[[State, Any], None]] = {
     e.Retried: State._retried,
     e.Added: State._added,
     e.Widened: State._widened,
-    e.WidenWaits: State._widen_waits,
+    e.WidenWaits: State._waits,
     e.Sent: State._sent,
     e.Noted: State._noted,
     e.LimitReached: State._limited,

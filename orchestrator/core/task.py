@@ -34,6 +34,8 @@ class Task:
         attempts: attempts allowed; None: the run's limit.
         turns: model turns allowed per attempt; None: the run's limit.
         tokens: model tokens allowed over all attempts; None: no limit of its own.
+        usd: US dollars allowed over all attempts; None: no limit of its own.
+        commands: commands allowed over all attempts, test runs included; None: no limit.
         seconds: wall time allowed per attempt; None: no limit of its own.
     """
 
@@ -55,4 +57,6 @@ class Task:
     attempts: int | None = None
     turns: int | None = None
     tokens: int | None = None
+    usd: float | None = None
+    commands: int | None = None
     seconds: float | None = None

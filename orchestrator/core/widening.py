@@ -1,7 +1,7 @@
 """Giving a running task more files: granted, waiting for their holders, or refused.
 
-Waiting for files that another running task holds is the only way in which tasks could wait for
-one another in a circle, so every wait and every change of ownership is checked for one.
+Tasks that wait for one another's files could do so in a circle, so every wait and every change of
+ownership is checked for one (`core.waiting`).
 """
 
 from __future__ import annotations
@@ -10,9 +10,10 @@ from orchestrator.core import events as e
 from orchestrator.core.claims import Bounds
 from orchestrator.core.decision import Decision, PendingWiden, lease_ended, listed
 from orchestrator.core.messages import Answer, Done, Refused, Reply, Widen
+from orchestrator.core.records import LiveAttempt
 from orchestrator.core.rules import RoleBounds, beyond_role
 from orchestrator.core.scope import GlobError, Scope
-from orchestrator.core.state import LiveAttempt
+from orchestrator.core.waiting import cycle
 
 
 def widen(d: Decision, request: Widen) -> Reply | None:
@@ -29,9 +30,9 @@ def widen(d: Decision, request: Widen) -> Reply | None:
     if not holders:
         d.emit(e.Widened(d.at, lease.task, lease.attempt, lease.token, request.globs))
         return Done()
-    cycle = _cycle(d, lease.task, holders)
-    if cycle:
-        return d.refuse(attempt, request, _deadlock(cycle))
+    circle = cycle(d, lease.task, holders)
+    if circle:
+        return d.refuse(attempt, request, _deadlock(circle))
     d.emit(
         e.WidenWaits(d.at, lease.task, lease.attempt, lease.token, request.globs, tuple(holders))
     )
@@ -45,13 +46,13 @@ def settle_widening(d: Decision) -> None:
         attempt = d.state.live[token]
         task = attempt.lease.task
         holders = d.state.claims.held.against(task, pending.wanted)
-        cycle = _cycle(d, task, holders)
-        if holders and not cycle:
+        circle = cycle(d, task, holders)
+        if holders and not circle:
             continue
         del d.desk.widening[token]
         reply: Reply = Done()
-        if cycle:
-            reply = d.refuse(attempt, Widen(token, pending.globs), _deadlock(cycle))
+        if circle:
+            reply = d.refuse(attempt, Widen(token, pending.globs), _deadlock(circle))
         else:
             d.emit(e.Widened(d.at, task, attempt.lease.attempt, token, pending.globs))
         d.effect(Answer(attempt.lease.worker, reply))
@@ -79,26 +80,6 @@ def _not_allowed(d: Decision, attempt: LiveAttempt, request: Widen) -> Refused |
 def _refused_by_role(globs: tuple[str, ...], role: RoleBounds | None) -> str:
     found = beyond_role(globs, role.writes.globs) if role else ()
     return next((beyond.witness for beyond in found if beyond.refused), "")
-
-
-def _cycle(d: Decision, start: str, holders: list[str]) -> tuple[str, ...]:
-    """Return the wait-for cycle that `start` waiting for `holders` would close; () if none."""
-    claims = d.state.claims
-    trail: dict[str, str] = dict.fromkeys(holders, start)
-    pending = list(trail)
-    while pending:
-        task = pending.pop()
-        waiting = d.desk.widening.get(d.state.records[task].token)
-        for holder in claims.held.against(task, waiting.wanted) if waiting else ():
-            if holder == start:
-                path = [start, task]
-                while path[-1] != start:
-                    path.append(trail[path[-1]])
-                return tuple(reversed(path))
-            if holder not in trail:
-                trail[holder] = task
-                pending.append(holder)
-    return ()
 
 
 def _deadlock(cycle: tuple[str, ...]) -> Refused:

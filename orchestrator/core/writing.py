@@ -23,7 +23,7 @@ from orchestrator.core.messages import (
     Write,
 )
 from orchestrator.core.paths import PathError, canonical
-from orchestrator.core.state import LiveAttempt
+from orchestrator.core.records import LiveAttempt
 
 
 def write(d: Decision, request: Write | Delete) -> Reply:
@@ -36,13 +36,14 @@ def write(d: Decision, request: Write | Delete) -> Reply:
         return d.refuse(attempt, request, refused)
     lease, files = attempt.lease, d.state.files
     before = files.current(request.path)
+    base = before.number if d.rules.check_base else request.base
     digest = request.digest if isinstance(request, Write) else None
     rebased = isinstance(request, Write) and request.rebased
     number = files.cut + 1
     d.emit(
         e.Wrote(
             d.at, lease.task, lease.attempt, lease.token,
-            request.path, number, digest, before.number, request.reads, rebased,
+            request.path, number, digest, base, request.reads, rebased,
         )
     )  # fmt: skip
     d.effect(Materialise(request.path, digest, before.digest))
@@ -57,7 +58,7 @@ def _out_of_bounds(d: Decision, attempt: LiveAttempt, request: Write | Delete) -
             return Refused("invalid", f"{request.path!r} is not a canonical path", "normalise it")
     except PathError as error:
         return Refused("invalid", error.what, error.fix)
-    if not bounds.may_write(request.path):
+    if d.rules.bounded and not bounds.may_write(request.path):
         return Refused(
             "scope",
             f"{request.path} is outside the files that this task may write ({may})",
@@ -76,7 +77,7 @@ def _stale(d: Decision, attempt: LiveAttempt, request: Write | Delete) -> Refuse
     current = d.state.files.current(request.path)
     stale = d.stale(attempt, request.reads, skip=request.path)
     based = request.base == current.number or (request.base == ABSENT and current.digest is None)
-    if not based:
+    if d.rules.check_base and not based:
         stale = (StaleFile(request.path, request.base, current), *stale)
     if not stale:
         return None

@@ -7,9 +7,10 @@ from typing import Any
 
 import pytest
 
-from orchestrator.core.events import Event, decode, encode
+from orchestrator.core.encoding import decode, encode
+from orchestrator.core.events import Event
 from orchestrator.core.invariants import check, fingerprint
-from orchestrator.core.limits import Limits
+from orchestrator.core.limits import Budget, Limits
 from orchestrator.core.machine import Machine
 from orchestrator.core.messages import (
     Answer,
@@ -44,9 +45,11 @@ class Bench:
         roles: Mapping[str, RoleBounds] | None = None,
         exclusive: bool = True,
         validate_reads: bool = True,
+        budgets: Mapping[str, Budget] | None = None,
         **limits: Any,
     ) -> None:
-        rules = Rules(exclusive=exclusive, validate_reads=validate_reads, limits=Limits(**limits))
+        allowed = Limits(**limits, roles=budgets or {})
+        rules = Rules(exclusive=exclusive, validate_reads=validate_reads, limits=allowed)
         self._make = lambda: Machine(tasks, rules, roles, files)
         self.machine = self._make()
         self.now = 0.0

@@ -10,19 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from orchestrator.core.events import (
-    KINDS,
-    Added,
-    AttemptEnded,
-    Event,
-    Noted,
-    RequestRefused,
-    Wrote,
-    decode,
-    encode,
-    task_from_json,
-    task_to_json,
-)
+from orchestrator.core.encoding import decode, encode, task_from_json, task_to_json
+from orchestrator.core.events import KINDS, Added, AttemptEnded, Event, Noted, RequestRefused, Wrote
 from orchestrator.core.messages import Reads, Spent
 from orchestrator.core.task import Task
 from orchestrator.errors import LogError

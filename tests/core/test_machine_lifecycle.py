@@ -147,7 +147,7 @@ def test_a_failed_attempt_is_followed_by_another_that_knows_why(bench: Make) -> 
     run = bench(Task(id="a"))
     lose(run, run.start())
     assert run.lease().attempt == 2
-    assert run.lease().before == "no idea"
+    assert run.lease().before == "it gave up: no idea"
 
 
 def test_no_attempts_left_is_failed(bench: Make) -> None:
@@ -367,7 +367,7 @@ def test_a_dead_worker_gives_back_its_task_and_is_answered_no_more(bench: Make) 
     run.ask(m.Lost("w2", "died in its sleep"))
     run.ask(m.Lost("w1", "died at work"))
     assert run.states() == {"a": "ready"}
-    assert run.start("w3").before == "died at work"
+    assert run.start("w3").before == "its worker died: died at work"
     assert "w2" not in run.answers
 
 
@@ -442,4 +442,4 @@ def test_after_a_crash_only_what_succeeded_is_done(bench: Make) -> None:
     assert run.states() == {"a": "succeeded", "b": "ready", "c": "waiting"}
     again = run.start()
     assert (again.task, again.attempt) == ("b", 2)
-    assert again.before == "the process that held the lease has ended"
+    assert again.before == ("the run was interrupted: the process that held the lease has ended")

@@ -112,7 +112,7 @@ def test_an_attempt_has_its_own_time_however_lively_it_is(bench: Make) -> None:
     ring(run)
     assert run.now == 150.0
     assert ended(run) == [("a", "limit")]
-    assert run.start().before == "the attempt's time was up"
+    assert run.start().before == "a limit ended it: the attempt's time was up"
     assert run.machine.next_deadline() == 250.0
 
 
@@ -143,7 +143,7 @@ def test_model_tokens_are_counted_over_all_attempts(bench: Make) -> None:
     assert run.ask(m.Report(lease.token, spent=m.Spent(30, 20, 5, 4))) == m.Done()
     run.ask(m.GiveUp(lease.token, "gave_up", "", m.Spent(40)))
     again = run.lease()
-    assert run.machine.state.records["a"].tokens == 99
+    assert run.machine.state.ledger.task("a").tokens == 99
     assert run.refused(m.Report(again.token, spent=m.Spent(1))).kind == "lease_ended"
     assert ended(run)[-1] == ("a", "limit")
 
@@ -186,7 +186,10 @@ def test_with_a_higher_limit_the_run_goes_on(bench: Make) -> None:
     effects = roomier.handle(0.0, m.Claim("w1")).effects
     assert effects == (
         m.Answer(
-            "w1", m.Granted(m.Lease("a", 2, 2, "w1", 1, "the run reached its limit of tokens"))
+            "w1",
+            m.Granted(
+                m.Lease("a", 2, 2, "w1", 1, "a limit ended it: the run reached its limit of tokens")
+            ),
         ),
     )
 
@@ -199,13 +202,15 @@ def test_dollars(bench: Make) -> None:
     assert run.machine.state.limit == "usd"
 
 
-def test_a_limit_in_dollars_cannot_bite_once_a_price_is_unknown(bench: Make) -> None:
+def test_what_is_known_to_be_spent_counts_though_a_price_is_unknown(bench: Make) -> None:
     run = bench(Task(id="a"), usd=1.0)
     lease = run.start()
-    spend(run, lease, m.Spent(usd=None))
+    assert spend(run, lease, m.Spent(10, usd=None)) == m.Done()
     assert run.machine.state.usd is None
-    assert spend(run, lease, m.Spent(usd=5.0)) == m.Done()
+    assert spend(run, lease, m.Spent(usd=0.75)) == m.Done()
     assert run.machine.state.usd is None
+    assert isinstance(spend(run, lease, m.Spent(usd=0.25)), m.Refused)
+    assert run.machine.state.limit == "usd"
 
 
 def test_what_is_spent_while_giving_up_counts(bench: Make) -> None:

@@ -17,10 +17,11 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from orchestrator.core import messages as m
-from orchestrator.core.events import Event, LeaseGranted, Succeeded, decode, encode
+from orchestrator.core.encoding import decode, encode
+from orchestrator.core.events import Event, LeaseGranted, Succeeded
 from orchestrator.core.files import without
 from orchestrator.core.invariants import check, fingerprint
-from orchestrator.core.limits import Limits
+from orchestrator.core.limits import Budget, Limits
 from orchestrator.core.machine import Machine
 from orchestrator.core.rules import RoleBounds, Rules
 from orchestrator.core.scope import Scope
@@ -95,6 +96,13 @@ def limits(draw: st.DrawFn) -> Limits:
         wall=draw(st.sampled_from([None, None, None, 2000.0])),
         tokens=draw(st.sampled_from([None, None, None, 200])),
         usd=draw(st.sampled_from([None, None, None, 5.0])),
+        commands=draw(st.sampled_from([None, None, None, 40])),
+        total_attempts=draw(st.sampled_from([None, None, None, 12])),
+        total_turns=draw(st.sampled_from([None, None, None, 20])),
+        attempts_by=draw(st.sampled_from([{}, {}, {"model_error": 2, "worker_died": 5}])),
+        roles=draw(
+            st.sampled_from([{}, {}, {"top": Budget(tokens=40, attempts=6)}, {"": Budget(turns=6)}])
+        ),
     )
 
 
@@ -123,6 +131,8 @@ class Runs(RuleBasedStateMachine):
         self.last: m.Request = m.Tick()
         self.claiming: set[str] = set()
         self.widening: dict[int, tuple[str, tuple[str, ...]]] = {}
+        self.submitting: dict[int, str] = {}
+        self.reserving: dict[int, str] = {}
         self.unmerges: list[m.Unmerge] = []
         self.extra: dict[int, set[str]] = {}
         self.started: dict[int, Task] = {}
@@ -161,6 +171,8 @@ class Runs(RuleBasedStateMachine):
         elif isinstance(event, Succeeded):
             self.won.add(event.task)
             self.winners.add(event.token)
+            if event.token in self.submitting:
+                self.claiming.add(self.submitting.pop(event.token))
 
     def park(self, request: m.Request) -> None:
         """The request is answered later: remember who waits."""
@@ -169,9 +181,15 @@ class Runs(RuleBasedStateMachine):
         elif isinstance(request, m.Widen):
             worker = self.machine.state.live[request.token].lease.worker
             self.widening[request.token] = worker, request.globs
+        elif isinstance(request, m.Report):
+            self.reserving[request.token] = self.worker_of(request.token)
         else:
             assert isinstance(request, m.Submit | m.GiveUp)
-            self.claiming.add(self.worker_of(request.token))
+            worker = self.worker_of(request.token)
+            if isinstance(request, m.Submit) and request.token not in self.winners:
+                self.submitting[request.token] = worker
+            else:
+                self.claiming.add(worker)
 
     def worker_of(self, token: int) -> str:
         return next(
@@ -193,6 +211,10 @@ class Runs(RuleBasedStateMachine):
         if isinstance(reply, m.Granted | m.Stop):
             self.claiming.remove(worker)
             return
+        for waiting in (self.submitting, self.reserving):
+            for token in [t for t, name in waiting.items() if name == worker]:
+                del waiting[token]
+                return
         token = next(t for t, (waiting, _) in self.widening.items() if waiting == worker)
         _, wanted = self.widening.pop(token)
         if isinstance(reply, m.Done):
@@ -270,12 +292,31 @@ class Runs(RuleBasedStateMachine):
         self.ask(m.Renew(self.any_token(token)))
 
     @precondition(lambda self: self.tokens)
-    @rule(token=numbers, turn=st.integers(0, 4), used=small, what=reads, priced=st.booleans())
+    @rule(
+        token=numbers,
+        turn=st.integers(0, 4),
+        used=small,
+        what=reads,
+        priced=st.booleans(),
+        expects=st.sampled_from([0, 5, 60]),
+    )
     def report(
-        self, token: int, turn: int, used: int, what: list[tuple[str, bool]], priced: bool
+        self,
+        token: int,
+        turn: int,
+        used: int,
+        what: list[tuple[str, bool]],
+        priced: bool,
+        expects: int,
     ) -> None:
         spent = m.Spent(used, used, usd=used / 10 if priced else None)
-        self.ask(m.Report(self.any_token(token), "write", turn, spent, reads=self.some_reads(what)))
+        token = self.any_token(token)
+        if token in self.submitting or token in self.widening:
+            return  # a worker that waits for an answer begins no turn
+        reads = self.some_reads(what)
+        self.ask(
+            m.Report(token, "write", turn, spent, reads, expects=m.Spent(expects), commands=used)
+        )
 
     @rule()
     def all_claim(self) -> None:
@@ -434,6 +475,7 @@ class Runs(RuleBasedStateMachine):
             self.machine = self.fresh()
             self.machine.fold(self.events)
             self.claiming, self.widening, self.unmerges = set(), {}, []
+            self.submitting, self.reserving = {}, {}
         self.ask(m.Resume())
         self.everybody_claims()
 
@@ -449,7 +491,8 @@ class Runs(RuleBasedStateMachine):
     @invariant()
     def who_waits_is_waited_for(self) -> None:
         live = self.machine.state.live
-        assert set(self.widening) <= set(live), "the lease ended and its worker was not told"
+        waiting = {*self.widening, *self.submitting, *self.reserving}
+        assert waiting <= set(live), "the lease ended and its worker was not told"
         if self.machine.state.status != "running":
             assert not live
             assert not self.claiming, "the run has ended and its workers were not told"
@@ -483,6 +526,8 @@ class Runs(RuleBasedStateMachine):
         assert self.machine.state.status in ("succeeded", "failed", "limit")
         assert not self.claiming
         assert not self.widening
+        assert not self.submitting
+        assert not self.reserving
         while self.unmerges:
             self.unmerge(0, stale=False)
         self.books_agree()
@@ -494,9 +539,12 @@ class Runs(RuleBasedStateMachine):
             if record.state is TaskState.HELD:
                 self.ask(m.Approve(name))
         self.everybody_claims()
+        if self.machine.state.resting:
+            self.now = max(self.now, *self.machine.state.resting.values())
+            self.ask(m.Tick())
         for token in tuple(self.machine.state.live):
             attempt = self.machine.state.live.get(token)
-            if attempt is None or token in self.widening:
+            if attempt is None or token in {*self.widening, *self.submitting, *self.reserving}:
                 continue
             files = self.machine.state.files
             reads = tuple((path, files.current(path).number) for path in attempt.reads)
