@@ -36,7 +36,7 @@ from random import Random
 
 from orchestrator import Context, Limits, Plan, Task, run
 from orchestrator.core import messages as m
-from orchestrator.core.events import encode
+from orchestrator.core.encoding import encode
 from orchestrator.core.machine import Machine
 from orchestrator.runtime.eventlog import Durability, SqliteLog
 

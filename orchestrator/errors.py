@@ -133,6 +133,8 @@ class ModelError(OrchestratorError):
     Attributes:
         retryable: whether the same request may succeed later.
         retry_after: seconds that the provider asked to wait, or None.
+        spent: what the failed call took all the same, as far as the provider told it (a
+            `models.base.Usage`), or None.
     """
 
     def __init__(
@@ -144,10 +146,12 @@ class ModelError(OrchestratorError):
         *,
         retryable: bool = False,
         retry_after: float | None = None,
+        spent: object | None = None,
     ) -> None:
         super().__init__(what, where, why, fix)
         self.retryable = retryable
         self.retry_after = retry_after
+        self.spent = spent
 
 
 class RunStopped(OrchestratorError):

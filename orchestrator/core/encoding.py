@@ -14,6 +14,7 @@ from typing import Any
 import msgspec
 
 from orchestrator.core.events import KINDS, Event
+from orchestrator.core.limits import limits_from_json
 from orchestrator.core.messages import Reads, Spent
 from orchestrator.core.task import Task
 from orchestrator.errors import LogError
@@ -36,6 +37,7 @@ def _reads_from_json(pairs: list[list[Any]]) -> Reads:
 _WRITE: Mapping[str, Callable[[Any], Any]] = {"tasks": _tasks_to_json}
 _READ: Mapping[str, Callable[[Any], Any]] = {
     "spent": lambda value: Spent(**value),
+    "limits": limits_from_json,
     "expects": lambda value: Spent(**value),
     "tasks": lambda value: tuple(task_from_json(task) for task in value),
     "reads": _reads_from_json,

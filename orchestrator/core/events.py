@@ -14,6 +14,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from orchestrator.core.limits import Limits
 from orchestrator.core.messages import Cause, Phase, Reads, RefusalKind, RunStatus, Spent
 from orchestrator.core.task import Task
 
@@ -341,11 +342,12 @@ class Finished:
 
 @dataclass(frozen=True, slots=True)
 class Resumed:
-    """The run goes on in a new process."""
+    """The run goes on in a new process; `limits` None: under the limits that it had."""
 
     at: float
     task: str
     attempt: int
+    limits: Limits | None = None
 
 
 Event = (

@@ -53,7 +53,7 @@ class FileMap:
         self._current = {path: Version(FIRST, digest) for path, digest in (files or {}).items()}
         self._history: dict[str, list[Version]] = {}
         self._journal: list[str] = []
-        self._twins: dict[str, str] = {}
+        self._twins: dict[str, dict[str, None]] = {}  # spellings of files and folders, by key
         self._folders: dict[str, int] = {}
         for path in self._current:
             self._appear(path)
@@ -75,11 +75,17 @@ class FileMap:
         """Say why a file of this name cannot exist beside those that do; "" when it can."""
         if self.current(path).digest is not None:
             return ""  # it does; trees from case-sensitive systems may hold twins
-        other = self._twins.get(twin_key(path), path)
-        if other != path:
-            return f"{other} exists, and some file systems cannot tell the two names apart"
         if path in self._folders:
             return f"{path} is a directory"
+        for name in (*_folders(path), path):
+            if name in self._folders:
+                continue  # it is there; trees from case-sensitive systems may hold twins
+            other = next(iter(self._twins.get(twin_key(name), {name: None})))
+            if other != name:
+                return (
+                    f"{other} exists, and some file systems cannot tell the two names apart; "
+                    f"write {other}{path[len(name) :]}"
+                )
         for parent in _folders(path):
             if self.current(parent).digest is not None:
                 return f"{parent} is a file, so nothing can be below it"
@@ -122,17 +128,29 @@ class FileMap:
         ]
 
     def _appear(self, path: str) -> None:
-        self._twins.setdefault(twin_key(path), path)
+        self._remember(path)
         for folder in _folders(path):
-            self._folders[folder] = self._folders.get(folder, 0) + 1
+            files = self._folders.get(folder, 0)
+            if not files:
+                self._remember(folder)
+            self._folders[folder] = files + 1
 
     def _vanish(self, path: str) -> None:
-        if self._twins.get(twin_key(path)) == path:
-            del self._twins[twin_key(path)]
+        self._forget(path)
         for folder in _folders(path):
             self._folders[folder] -= 1
             if not self._folders[folder]:
                 del self._folders[folder]
+                self._forget(folder)
+
+    def _remember(self, name: str) -> None:
+        self._twins.setdefault(twin_key(name), {})[name] = None
+
+    def _forget(self, name: str) -> None:
+        key = twin_key(name)
+        del self._twins[key][name]
+        if not self._twins[key]:
+            del self._twins[key]
 
 
 def _folders(path: str) -> Iterator[str]:

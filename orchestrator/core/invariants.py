@@ -113,6 +113,12 @@ def _reads(state: State) -> list[str]:
         }
         if stale != attempt.stale:
             found.append(f"token {token}: stale is {attempt.stale}, should be {stale}")
+    found += [
+        f"{path} is not written by token {token}"
+        for path, tokens in state.writers.items()
+        for token in tokens
+        if token not in state.live or path not in state.live[token].written
+    ]
     return found + [
         f"{path} is not read by token {token}"
         for path, tokens in state.readers.items()

@@ -238,7 +238,7 @@ class Machine:
         for (task, attempt, path), token in self.state.mixed.items():
             d.effect(m.Unmerge(task, attempt, token, path))  # asked for before, perhaps not done
         d.end_all("interrupted", "the process that held the lease has ended")
-        d.emit(e.Resumed(d.at, "", 0))
+        d.emit(e.Resumed(d.at, "", 0, request.limits))
         check_run(d)
         return m.Done()
 

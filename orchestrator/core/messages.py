@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from orchestrator.core.files import Version
+from orchestrator.core.limits import Limits
 from orchestrator.core.task import Task
 
 Reads = tuple[tuple[str, int], ...]
@@ -70,9 +71,8 @@ class Renew:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """Progress of an attempt. Asked before each turn and each command, so that limits are checked
-    before anything is spent. Parked while what the turn is expected to spend is reserved by
-    others, who may give some of it back.
+    """Progress of an attempt, and the question whether a turn or a command may begin. Parked
+    while others have reserved what the turn may spend, and may give some of it back.
 
     Attributes:
         phase: part of the step that begins now.
@@ -80,8 +80,7 @@ class Report:
         spent: what was spent since the last report.
         transcript: digest of the blob that holds the last turn and its results; "" if none.
         detail: one line for people, for example the tool that is being used.
-        expects: what the turn that begins now is expected to spend at most; reserved until the
-            next report.
+        expects: what the turn that begins now may spend; reserved until the next report.
         commands: commands that begin now.
         waited: seconds waited for the model's provider since the last report.
         evidence: digest of the blob with what the last test run printed, if it failed.
@@ -133,8 +132,7 @@ class Delete:
 class Submit:
     """The task is done, with evidence. When accepted it is the worker's next claim as well.
 
-    Parked while the attempt has read what a running attempt wrote: were that one undone, this
-    one would have been built on nothing.
+    Parked while the attempt has read what a running attempt wrote: that one may yet be undone.
 
     Attributes:
         cut: version number up to which the tests saw the workspace.
@@ -288,7 +286,13 @@ class Halt:
 
 @dataclass(frozen=True, slots=True)
 class Resume:
-    """Go on after a crash, an interrupt or a limit: end all leases of the dead process."""
+    """Go on after a crash, an interrupt or a limit: end all leases of the dead process.
+
+    Attributes:
+        limits: in place of those that held so far; None: the same.
+    """
+
+    limits: Limits | None = None
 
 
 Request = (
@@ -328,8 +332,7 @@ class Lease:
         cut: version number of the workspace when the lease was granted.
         before: what earlier attempts tried and how they ended, for the next one to learn from;
             "" at the first.
-        evidence: blob with what the last failed test run of an earlier attempt printed; "" if
-            there was none.
+        evidence: blob with what the last failed tests of earlier attempts printed; "" if none.
     """
 
     task: str

@@ -8,6 +8,7 @@ event exists.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from typing import Any
 
 from orchestrator.core import events as e
@@ -52,6 +53,7 @@ class State:
         self.claims = Claims()
         self.ready = ReadyQueue()
         self.readers: dict[str, dict[int, None]] = {}
+        self.writers: dict[str, dict[int, None]] = {}  # live attempts that have written a path
         self.mail: dict[str, list[Mail]] = {}
         self.notes: list[tuple[str, str, str]] = []
         self.mixed: dict[tuple[str, int, str], int] = {}  # still to be undone: its token
@@ -225,6 +227,7 @@ class State:
         self._read(attempt, event.reads)
         self._record(event.path, Version(event.number, event.digest, event.token, event.task))
         attempt.written[event.path] = event.number
+        self.writers.setdefault(event.path, {})[event.token] = None
         self._read(attempt, ((event.path, event.number),))
 
     def _record(self, path: str, version: Version) -> None:
@@ -241,11 +244,8 @@ class State:
         attempt = self.live.pop(token)
         role = self.records[attempt.lease.task].task.role
         self.ledger.end_attempt(token, role, at - attempt.started)
-        for path in attempt.reads:
-            readers = self.readers[path]
-            del readers[token]
-            if not readers:
-                del self.readers[path]
+        _leave(self.readers, attempt.reads, token)
+        _leave(self.writers, attempt.written, token)
         return attempt
 
     def _succeeded(self, event: e.Succeeded) -> None:
@@ -387,10 +387,19 @@ class State:
 
     def _resumed(self, event: e.Resumed) -> None:
         self.status, self.limit = "running", ""
+        if event.limits is not None:
+            self.rules = replace(self.rules, limits=event.limits)
         self.exhausted.clear()
         aside, self.aside = self.aside, {}
         for name in aside:
             self._queue(self.records[name], self.records[name].ready_at)
+
+
+def _leave(index: dict[str, dict[int, None]], paths: Iterable[str], token: int) -> None:
+    for path in paths:
+        del index[path][token]
+        if not index[path]:
+            del index[path]
 
 
 def _within(globs: tuple[str, ...], role: Scope | None) -> Scope:

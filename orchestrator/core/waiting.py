@@ -52,19 +52,20 @@ def unsettled(d: Decision, attempt: LiveAttempt, reads: Reads) -> list[str]:
 
     To be accepted before them is to build on what may still be undone; the theory of databases
     calls a history in which nobody does so recoverable (Bernstein, Hadzilacos and Goodman,
-    "Concurrency Control and Recovery in Database Systems", 1987, section 1.2). Files that the
-    attempt shares with others are left out: they are edited together, region by region. So are
-    writes that are kept whatever becomes of their attempt.
+    "Concurrency Control and Recovery in Database Systems", 1987, section 1.2). Shared files that
+    the attempt has edited itself are left out: they are edited together, region by region, and
+    each part can be taken out alone. So are writes that are kept whatever becomes of their
+    attempt.
     """
     if not d.rules.validate_reads:
         return []
     own, shares = attempt.lease.token, attempt.bounds.shares
     found: dict[str, None] = {}
     for path in dict.fromkeys((*attempt.reads, *(path for path, _ in reads))):
-        writer = d.state.files.current(path).token
-        if writer == own or writer not in d.state.live or shares.matches(path):
+        if path in attempt.written and shares.matches(path):
             continue
-        task = d.state.live[writer].lease.task
-        if not d.state.records[task].task.keep:
-            found[task] = None
+        for writer in d.state.writers.get(path, ()):
+            task = d.state.live[writer].lease.task
+            if writer != own and not d.state.records[task].task.keep:
+                found[task] = None
     return list(found)

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from orchestrator.core import events as e
+from orchestrator.core.encoding import decode
 from orchestrator.core.files import FIRST
 from orchestrator.core.history import History
 from orchestrator.core.invariants import check
@@ -62,6 +63,7 @@ class SecondReading:
         self._token = 0
         self._failures: dict[str, int] = {}
         self._leases: dict[int, tuple[str, int]] = {}
+        self._granted_at: dict[int, int] = {}  # token to the cut at which it was granted
         self._accepted: dict[str, int] = {}  # task to the token under which it was accepted
         self._cut = FIRST
         self._files: dict[str, tuple[int, str | None]] = {
@@ -98,7 +100,7 @@ class SecondReading:
     def _take(self, record: Record) -> str:
         """Judge an event, then fold it; say what is wrong with it."""
         row = (record.at, record.kind, record.task, record.attempt, record.body)
-        event = e.decode(*row)
+        event = decode(*row)
         known = event.task in self.machine.state.records or not event.task
         objections = self._objections(event) if known else iter(["there is no such task"])
         if wrong := "; ".join(objections):
@@ -123,6 +125,7 @@ class SecondReading:
             case e.LeaseGranted():
                 self._token = event.token
                 self._leases[event.token] = (event.task, event.attempt)
+                self._granted_at[event.token] = self._cut
             case e.Wrote() | e.Undone() | e.ChangedOutside():
                 self._cut = event.number
                 self._files[event.path] = (event.number, event.digest)
@@ -184,7 +187,7 @@ class SecondReading:
     def _wrote(self, event: e.Wrote) -> Iterator[str]:
         yield from self._follows(event)
         current = self._files.get(event.path, (0, None))[0]
-        if event.base != current:
+        if self.machine.state.rules.check_base and event.base != current:
             yield f"it is based on version {event.base} of {event.path}, not on {current}"
         attempt = self.machine.state.live[event.token]
         if self._bounded and not attempt.bounds.may_write(event.path):
@@ -196,6 +199,20 @@ class SecondReading:
             current = self._files.get(path, (0, None))[0]
             if path != written and number != current:
                 yield f"it had read version {number} of {path}, and {current} was current"
+
+    def _refused(self, event: e.RequestRefused) -> Iterator[str]:
+        """Ask whether there was ground for a refusal, as far as the log tells what was asked."""
+        if event.refusal == "stale":
+            if not event.paths:
+                yield "it was refused as stale, and no file is named that had changed"
+            for path in event.paths:
+                # An attempt sees the files as they were at its grant, or later.
+                if self._files.get(path, (0, None))[0] <= self._granted_at[event.token]:
+                    yield f"it was refused because {path} had changed, which it had not"
+        if event.refusal == "scope" and event.request in ("write", "delete") and self._bounded:
+            bounds = self.machine.state.live[event.token].bounds
+            if event.path and bounds.may_write(event.path):
+                yield f"it was refused for {event.path}, which is inside the task's files"
 
     def _succeeded(self, event: e.Succeeded) -> Iterator[str]:
         attempt = self.machine.state.live[event.token]
@@ -213,10 +230,15 @@ class SecondReading:
         if (event.cause == "cancelled") != (event.then == "cancelled"):
             yield f"it ended by {event.cause}, and yet the task is {event.then}"
         elif event.then != "cancelled" and not self._resumed:  # limits may be others afterwards
-            task = self.machine.state.records[event.task].task
-            limit = task.attempts or self._header.limits.attempts
-            failures = self._failures.get(event.task, 0) + event.counts
-            if event.then != ("ready" if failures < limit else "failed"):
+            record, limits = self.machine.state.records[event.task], self.machine.state.rules.limits
+            limit = record.task.attempts or limits.attempts
+            failures = self._failures.get(event.task, 0)
+            if event.cause in limits.attempts_by:  # a kind of failure that is counted on its own
+                limit = limits.attempts_by[event.cause]
+                failures = record.failed_by.get(event.cause, 0)
+            failures += event.counts
+            final = event.cause == "limit" and event.then == "failed"  # the task's own budget
+            if event.then != ("ready" if failures < limit else "failed") and not final:
                 used = f"{failures} of {limit} attempts are used up"
                 yield f"{used}, and yet the task is {event.then}"
 
@@ -246,7 +268,7 @@ class SecondReading:
         right = {
             "succeeded": won,
             "failed": not state.open and not won,
-            "limit": bool(state.limit) and not state.live,
+            "limit": bool(state.limit or state.exhausted) and not state.live,
             "interrupted": bool(state.open) and not state.live,
         }
         if not right.get(event.status, False):
@@ -268,8 +290,9 @@ class SecondReading:
                 found.append(f"{name} is {record.state} by the fold, {told.state} by its history")
             if len(told.attempts) != record.attempt:
                 found.append(f"{name} has {record.attempt} attempts, {len(told.attempts)} told")
-            if told.input + told.output != record.tokens:
-                found.append(f"{name} used {record.tokens} model tokens, those told differ")
+            tokens = state.ledger.task(name).tokens
+            if told.input + told.output != tokens:
+                found.append(f"{name} used {tokens} model tokens, those told differ")
         if history.status != state.status:
             found.append(f"the run is {state.status} by the fold, {history.status} by its history")
         files = {path: digest for path, (_, digest) in self._files.items() if digest}
@@ -297,13 +320,14 @@ def _nothing(second: SecondReading, event: Any) -> Iterator[str]:
 _UNDER_LEASE = frozenset(
     {
         e.Renewed, e.Reported, e.Wrote, e.RequestRefused, e.Succeeded, e.AttemptEnded,
-        e.Widened, e.WidenWaits, e.Sent, e.Noted,
+        e.Widened, e.WidenWaits, e.SubmitWaits, e.BudgetWaits, e.Reserved, e.Sent, e.Noted,
     }
 )  # fmt: skip
 
 _JUDGES: dict[type[Any], Callable[[SecondReading, Any], Iterator[str]]] = {
     e.LeaseGranted: SecondReading._granted,
     e.Wrote: SecondReading._wrote,
+    e.RequestRefused: SecondReading._refused,
     e.Succeeded: SecondReading._succeeded,
     e.AttemptEnded: SecondReading._ended,
     e.Undone: SecondReading._undone,

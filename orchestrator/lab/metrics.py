@@ -27,6 +27,7 @@ from pathlib import Path
 from typing import Any
 
 from orchestrator.core import events as e
+from orchestrator.core.encoding import decode
 from orchestrator.core.history import AttemptHistory, History
 from orchestrator.core.states import TaskState
 from orchestrator.core.task import Task
@@ -81,6 +82,10 @@ class Metrics:
         usd: US dollars; None: some price is unknown.
         waits: each wait for files, in order of its end.
         clashes: each conflict, in order.
+        provider_wait_seconds: time that attempts waited for the model's provider.
+        submit_wait_seconds: time that finished attempts waited for those whose work they had
+            read.
+        commands: commands begun, test runs included.
     """
 
     makespan: float
@@ -98,6 +103,9 @@ class Metrics:
     usd: float | None
     waits: tuple[FileWait, ...] = ()
     clashes: tuple[Conflict, ...] = ()
+    provider_wait_seconds: float = 0.0
+    submit_wait_seconds: float = 0.0
+    commands: int = 0
 
     @property
     def conflicts(self) -> int:
@@ -126,6 +134,9 @@ class Metrics:
             "rework_seconds": round(self.rework_seconds, 6),
             "file_waits": len(self.waits),
             "file_wait_seconds": round(self.file_wait_seconds, 6),
+            "provider_wait_seconds": round(self.provider_wait_seconds, 6),
+            "submit_wait_seconds": round(self.submit_wait_seconds, 6),
+            "commands": self.commands,
             "tokens": dict(self.tokens),
             "usd": None if self.usd is None else round(self.usd, 6),
         }
@@ -144,7 +155,7 @@ def measure(run_dir: str | Path) -> Metrics:
     with SqliteLog.reader(RunDir.open(Path(run_dir)).events) as log:
         header = unpack(log.header)
         rows = log.read()
-        events = (e.decode(row.at, row.kind, row.task, row.attempt, row.body) for row in rows)
+        events = (decode(row.at, row.kind, row.task, row.attempt, row.body) for row in rows)
         return metrics_of(header.tasks, header.workers, events)
 
 
@@ -182,6 +193,10 @@ class Meter:
         self._stale = StaleRefusals()
         self._clashes: list[Conflict] = []
         self._rebased = 0
+        self._commands = 0
+        self._provider = 0.0  # seconds
+        self._submitting: dict[str, float] = {}
+        self._submit_waits = 0.0
         self._terminal = 0.0
 
     def apply(self, event: e.Event) -> None:
@@ -194,8 +209,16 @@ class Meter:
                 self._add(event)
             case e.Wrote():
                 self._rebased += event.rebased
+            case e.Reported():
+                self._commands += event.commands
+                self._provider += event.waited
+            case e.SubmitWaits():
+                self._submitting[event.task] = event.at
+            case e.RequestRefused(request="submit"):
+                self._end_submit_wait(event)
             case e.Succeeded() | e.AttemptEnded() | e.Skipped() | e.Cancelled():
                 self._terminal = event.at
+                self._end_submit_wait(event)
             case _:
                 pass
 
@@ -228,7 +251,14 @@ class Meter:
             usd=None if None in dollars else sum(usd for usd in dollars if usd is not None),
             waits=tuple(self._waits.found),
             clashes=tuple(self._clashes),
+            provider_wait_seconds=self._provider,
+            submit_wait_seconds=self._submit_waits,
+            commands=self._commands,
         )
+
+    def _end_submit_wait(self, event: e.Event) -> None:
+        since = self._submitting.pop(event.task, event.at)
+        self._submit_waits += event.at - since
 
     def _add(self, event: e.Added) -> None:
         new = {task.id: dict.fromkeys(task.depends_on) for task in event.tasks}

@@ -3,11 +3,13 @@
 Folding alone proves little, for a resume folds in the same way. So each event is also judged
 before it is folded (`lab.judging`), between the decisions the machine's invariants are checked,
 and at the end its state is compared with two other readings of the log: `core.history`, and a
-plain list of what each file holds. The contents that the log names are read, too.
+plain list of what each file holds. The contents that the log names are read, too, and what models
+were told is compared with what happened (`lab.replies`).
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,9 +17,10 @@ from orchestrator.core.messages import RunStatus
 from orchestrator.core.states import TaskState
 from orchestrator.errors import LogError, OrchestratorError
 from orchestrator.lab.judging import Parting, SecondReading
+from orchestrator.lab.replies import Replies
 from orchestrator.runtime.assembly import make_machine, roles_of
 from orchestrator.runtime.blobs import BlobStore
-from orchestrator.runtime.eventlog import SqliteLog
+from orchestrator.runtime.eventlog import Record, SqliteLog
 from orchestrator.runtime.header import Header, load_manifest, unpack
 from orchestrator.runtime.rundir import RunDir
 from orchestrator.runtime.workspace import SharedTree
@@ -36,6 +39,7 @@ class Replay:
         cut: newest version of the workspace.
         token: newest token.
         contents: contents that the log names, each read and compared with its digest.
+        replies: answers of tools to models, each compared with what happened.
         parting: the first event that could not have happened; None: all could.
         problems: what else does not agree, in sentences.
         notes: what could not be checked, and why.
@@ -49,6 +53,7 @@ class Replay:
     cut: int
     token: int
     contents: int
+    replies: int
     parting: Parting | None
     problems: tuple[str, ...]
     notes: tuple[str, ...]
@@ -76,15 +81,24 @@ def replay(run_dir: Path) -> Replay:
         roles, notes = _roles(header)
         entries = load_manifest(header.manifest, blobs) if header.manifest else {}
         second = SecondReading(header, make_machine(header, roles, entries), entries, not notes)
-        parting = second.read(log.read())
+        replies = Replies(blobs)
+        parting = second.read(_heard(log.read(), replies))
     problems = second.differences() if parting is None else []
+    problems += replies.problems
     problems += _lost_contents(second.contents, header, blobs)
     state = second.machine.state
     return Replay(
         header.run, second.events, second.checks, state.status,
         {kind: count for kind, count in state.counts.items() if count},
-        state.files.cut, state.token, len(second.contents), parting, tuple(problems), tuple(notes),
+        state.files.cut, state.token, len(second.contents), replies.checked, parting,
+        tuple(problems), tuple(notes),
     )  # fmt: skip
+
+
+def _heard(records: Iterable[Record], replies: Replies) -> Iterator[Record]:
+    for record in records:
+        replies.take(record)
+        yield record
 
 
 def _roles(header: Header) -> tuple[dict[str, Role], list[str]]:

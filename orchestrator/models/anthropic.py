@@ -1,45 +1,36 @@
 """Models behind the Messages API, through the anthropic SDK.
 
-The SDK sends and receives; everything else is done here, because the SDK cannot be stopped:
-it sleeps through a `retry-after` whatever happens to the lease. So it is told to try once,
-and waiting is done on the interrupt.
+The SDK sends and receives, once for each turn asked for. It is told not to try again, because it
+cannot be stopped: it sleeps through a `retry-after` whatever happens to the lease. Who asks
+again, and when, is `models.asking`.
 """
 
 from __future__ import annotations
 
 import os
 import threading
-import time
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from random import Random
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from orchestrator.errors import ModelError, Problem, UsageError
-from orchestrator.models.anthropic_errors import BusyError, explain
+from orchestrator.models.admission import UNLIMITED, Pace
+from orchestrator.models.anthropic_errors import explain
+from orchestrator.models.asking import RETRIES, lease_ended
 from orchestrator.models.base import Briefing, Exchange, Interrupt, Turn, Usage
 from orchestrator.models.cost import Price
-from orchestrator.models.gate import Gate
-from orchestrator.models.messages_api import Reply, add, to_request
+from orchestrator.models.messages_api import Reply, to_request
 from orchestrator.models.options import Options
+from orchestrator.models.prices import find_price
 
 if TYPE_CHECKING:
     from anthropic import Anthropic
 
 DEFAULT_MODEL = "claude-sonnet-5-5"
 MAX_TOKENS = 8192
-RETRIES = 6
 LONGEST_WHOLE_REPLY = 21_333
 """Model tokens. The SDK refuses longer replies without streaming: they may take over ten minutes,
 longer than connections live."""
-
-FIRST_DELAY = 1.0
-LONGEST_DELAY = 60.0
-"""Seconds: the wait after the first failure, doubled after each further one, and its bound."""
-
-PATIENCE = 300.0
-"""Seconds. A provider that asks for more than this is down for the attempt."""
 
 STREAM_TIMEOUT = 120.0
 WHOLE_TIMEOUT = 600.0
@@ -56,14 +47,14 @@ class AnthropicModel:
     Args:
         model: the provider's name of the model.
         max_tokens: longest reply, in model tokens.
-        retries: further tries after a failure that may pass.
+        retries: further tries after a failure that may pass, for who asks (`models.asking`).
         timeout: seconds of silence after which a connection counts as dead; None: 120 when
             streaming, else 600.
         stream: receive replies piece by piece, so that an ended lease ends them early.
-        price: what the model costs; None: not known.
+        price: what the model costs; None: what the price list says (`models.prices`).
+        pace: how fast the provider may be asked, for the gate that is built for the model.
         client: a ready client (another cloud, a proxy). It is left open by `close`. None: one
             is built from the SDK's own environment variables.
-        clock: returns seconds that never go backwards.
 
     Raises:
         UsageError: no client is given and the environment holds no credentials.
@@ -76,6 +67,10 @@ class AnthropicModel:
         "stream": "true or false",
         "price_input": "US dollars per million input tokens",
         "price_output": "US dollars per million output tokens",
+        "prices": "a file of prices",
+        "concurrency": "requests under way at the same time",
+        "rpm": "requests per minute",
+        "tpm": "model tokens per minute",
     }
 
     def __init__(
@@ -87,19 +82,19 @@ class AnthropicModel:
         timeout: float | None = None,
         stream: bool = True,
         price: Price | None = None,
+        pace: Pace = UNLIMITED,
         client: Anthropic | None = None,
-        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         if client is None:
             check_environment()
         self.name = f"anthropic:{model}"
-        self.price = price
+        self.price = price or find_price(model)
+        self.pace = pace
+        self.max_tokens = max_tokens
+        self.retries = retries
         self._model = model
-        self._max_tokens = max_tokens
-        self._retries = retries
         self._timeout = timeout or (STREAM_TIMEOUT if stream else WHOLE_TIMEOUT)
         self._stream = stream
-        self._gate = Gate(clock)
         self._lock = threading.Lock()
         self._client = client
         self._owns_client = client is None
@@ -112,10 +107,10 @@ class AnthropicModel:
         Args:
             argument: the provider's name of the model; empty: the default.
             options: see `OPTIONS`.
-            base: not used; this model reads no files.
+            base: the directory that a relative file of prices begins at.
 
         Raises:
-            UsageError: a wrong option, or no credentials.
+            UsageError: a wrong option, a file of prices with mistakes, or no credentials.
         """
         read = Options("anthropic", options, cls.OPTIONS)
         stream = read.flag("stream", default=True)
@@ -123,6 +118,7 @@ class AnthropicModel:
         retries = read.whole("retries", RETRIES, high=10)
         timeout = read.number("timeout", STREAM_TIMEOUT if stream else WHOLE_TIMEOUT, low=0.001)
         price = _price(read)
+        pace = Pace(*(_limit(read, key) for key in ("concurrency", "rpm", "tpm")))
         if not stream and max_tokens > LONGEST_WHOLE_REPLY:
             read.problems.append(
                 Problem(
@@ -134,45 +130,44 @@ class AnthropicModel:
                 )
             )
         read.check()
+        model = argument or DEFAULT_MODEL
+        if price is None and "prices" in read:
+            price = find_price(model, base / options["prices"])
         return cls(
-            argument or DEFAULT_MODEL,
+            model,
             max_tokens=max_tokens,
             retries=retries,
             timeout=timeout,
             stream=stream,
             price=price,
+            pace=pace,
         )
 
     def next_turn(
         self, briefing: Briefing, history: Sequence[Exchange], interrupt: Interrupt
     ) -> Turn:
-        """Ask the provider for the next turn, again and again while its failure may pass.
+        """Ask the provider for the next turn, once.
 
         A reply that is complete when the lease ends is returned all the same: it is paid for,
-        and whoever asked can record what it cost. The usage of replies that came to nothing
-        is added to that of the turn.
+        and whoever asked can record what it cost.
+
+        Raises:
+            ModelError: see `Model`; `spent` is the usage of a reply that came to nothing.
         """
-        request = to_request(briefing, history)
-        random = Random(f"{briefing.seed}/{len(history)}")
-        wasted = Usage()
-        attempt = 0
-        while True:
-            attempt += 1
-            if not self._gate.wait(interrupt):
-                raise _lease_ended()
-            reply = Reply()
-            try:
-                self._ask(request, reply, interrupt)
-                turn = reply.turn()
-            except ModelError as failure:
-                wasted = add(wasted, reply.usage)
-                if interrupt.is_set():
-                    raise _lease_ended() from failure
-                if not failure.retryable or attempt > self._retries:
-                    raise
-                self._back_off(failure, _delay(failure, attempt, random), interrupt)
-            else:
-                return replace(turn, usage=add(turn.usage, wasted))
+        if interrupt.is_set():
+            raise lease_ended()
+        reply = Reply()
+        try:
+            self._ask(to_request(briefing, history), reply, interrupt)
+            return reply.turn()
+        except ModelError as failure:
+            spent = reply.usage if reply.usage != Usage() else None
+            if interrupt.is_set():
+                ended = lease_ended()
+                ended.spent = spent
+                raise ended from failure
+            failure.spent = spent
+            raise
 
     def close(self) -> None:
         """Close the connections, unless the client was given."""
@@ -191,7 +186,7 @@ class AnthropicModel:
         arguments = {
             **request,
             "model": self._model,
-            "max_tokens": self._max_tokens,
+            "max_tokens": self.max_tokens,
             "timeout": self._timeout,
         }
         try:
@@ -202,7 +197,7 @@ class AnthropicModel:
                 for event in events:
                     reply.feed(event)
                     if interrupt.is_set() and reply.stop is None:
-                        raise _lease_ended()
+                        raise lease_ended()
         # A broken stream surfaces as an error of the HTTP library or of the JSON parser.
         except (anthropic.AnthropicError, httpx2.HTTPError, ValueError) as error:
             raise explain(error, self._model, client) from error
@@ -220,15 +215,6 @@ class AnthropicModel:
 
                 self._client = anthropic.Anthropic(max_retries=0)
             return self._client
-
-    def _back_off(self, failure: ModelError, delay: float, interrupt: Interrupt) -> None:
-        """Wait `delay` seconds before the next try, or make everybody wait."""
-        if delay > PATIENCE:
-            raise failure
-        if failure.retry_after is not None or isinstance(failure, BusyError):
-            self._gate.hold(delay)
-        else:
-            interrupt.wait(delay)
 
 
 def check_environment() -> None:
@@ -299,19 +285,8 @@ def _price(read: Options) -> Price | None:
                 )
             )
     prices = [read.number(key, 0.0) for key in keys]
-    return None if missing else Price(*prices)
+    return None if missing else Price(prices[0], prices[1])
 
 
-def _delay(failure: ModelError, attempt: int, random: Random) -> float:
-    """Return the seconds to wait; a little chance keeps threads from coming back together."""
-    if failure.retry_after:
-        return failure.retry_after * (1 + random.random() / 10)
-    return float(min(LONGEST_DELAY, FIRST_DELAY * 2 ** (attempt - 1)) * (0.5 + random.random() / 2))
-
-
-def _lease_ended() -> ModelError:
-    return ModelError(
-        "the lease ended while the model was answering",
-        why="the task was cancelled, timed out or given to another worker",
-        fix="claim again",
-    )
+def _limit(read: Options, key: str) -> int | None:
+    return read.whole(key, 1, low=1) if key in read else None

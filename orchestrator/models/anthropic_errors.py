@@ -1,7 +1,7 @@
 """What the anthropic SDK raises, told as a `ModelError` to whoever must act.
 
 Only the provider's own message and the request's id are passed on. Headers are not: they
-carry the key.
+carry the key. Messages may repeat it, so secrets are taken out of all texts.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING
 
 from orchestrator.errors import ModelError
+from orchestrator.secrets import Redactor, secret_values
 
 if TYPE_CHECKING:
     from anthropic import Anthropic, APIStatusError
@@ -34,8 +35,6 @@ _ADVICE: Mapping[int, tuple[str, str]] = {
     413: ("the request is too large", "cut the task into smaller ones"),
 }
 _TOO_LONG = ("prompt is too long", "context length", "context window")
-_NO_SECRET = 8
-"""Characters. Anything shorter is no secret, and would blot out ordinary words."""
 
 
 class BusyError(ModelError):
@@ -48,13 +47,13 @@ def explain(error: Exception, model: str, client: Anthropic) -> ModelError:
     Args:
         error: what the SDK, its HTTP library or the JSON parser raised.
         model: the provider's name of the model.
-        client: the client that was used; its key is removed from all messages.
+        client: the client that was used; its credentials are removed from all messages.
     """
     import anthropic
     import httpx2
 
     hide = _hider(client)
-    where = f"anthropic:{model}"
+    where = hide(f"anthropic:{model}")
     if isinstance(error, anthropic.APIStatusError):
         return _from_status(error, where, hide)
     if isinstance(error, anthropic.APITimeoutError | httpx2.TimeoutException):
@@ -77,7 +76,7 @@ def explain(error: Exception, model: str, client: Anthropic) -> ModelError:
 def _from_status(error: APIStatusError, where: str, hide: Callable[[str], str]) -> ModelError:
     status, kind = error.status_code, error.type
     said = error.api_message or kind or "no message"
-    place = f"{where}, request {error.request_id}" if error.request_id else where
+    place = f"{where}, request {hide(error.request_id)}" if error.request_id else where
     why = hide(f"status {status}: {said}")
     retry_after = _retry_after(error)
     if status in _BUSY_STATUS or kind in _BUSY_KINDS:
@@ -129,16 +128,9 @@ def _retry_after(error: APIStatusError) -> float | None:
 
 
 def _hider(client: Anthropic) -> Callable[[str], str]:
-    """Return a function that takes the client's credentials out of a text."""
-    secrets = [
-        secret
-        for secret in (client.api_key, client.auth_token)
-        if secret is not None and len(secret) >= _NO_SECRET
-    ]
-
-    def hide(text: str) -> str:
-        for secret in secrets:
-            text = text.replace(secret, "[key]")
-        return text
-
-    return hide
+    """Return a function that takes the client's credentials out of a text, and all that looks
+    like some."""
+    sent = {name: value for name, value in client.default_headers.items() if isinstance(value, str)}
+    sent["AUTHORIZATION_KEY"] = sent.pop("Authorization", "")
+    own = {"API_KEY": client.api_key or "", "AUTH_TOKEN": client.auth_token or ""}
+    return Redactor(secret_values({**sent, **own, "address": str(client.base_url)})).text

@@ -9,6 +9,7 @@ from orchestrator.errors import UsageError, nearest
 from orchestrator.models.anthropic import AnthropicModel
 from orchestrator.models.base import Model
 from orchestrator.models.oracle import OracleModel
+from orchestrator.models.recorded import RecordedModel
 from orchestrator.models.scripted import ScriptedModel
 
 Builder = Callable[[str, Mapping[str, str], Path], Model]
@@ -16,11 +17,13 @@ Builder = Callable[[str, Mapping[str, str], Path], Model]
 _BUILDERS: Mapping[str, Builder] = {
     "anthropic": AnthropicModel.from_options,
     "oracle": OracleModel.from_options,
+    "recorded": RecordedModel.from_options,
     "scripted": ScriptedModel.from_options,
 }
 _FORMS: Mapping[str, str] = {
     "anthropic": "anthropic[:MODEL]",
     "oracle": "oracle:DIR",
+    "recorded": "recorded:RUN",
     "scripted": "scripted:FILE",
 }
 
@@ -29,13 +32,14 @@ def create_model(spec: str, options: Mapping[str, str], base: Path) -> Model:
     """Return the model that `spec` names.
 
     Args:
-        spec: ``anthropic[:MODEL]``, ``oracle:DIR`` or ``scripted:FILE``.
+        spec: ``anthropic[:MODEL]``, ``oracle:DIR``, ``recorded:RUN`` or ``scripted:FILE``.
         options: the model's options, as text (``-M key=value``).
-        base: the directory that a relative DIR or FILE begins at.
+        base: the directory that a relative DIR, RUN or FILE begins at.
 
     Raises:
         UsageError: there is no such model, or it cannot work as asked: a wrong option, a file
             that is missing, no credentials.
+        LogError: the run whose answers are asked for cannot be read.
     """
     kind, _, argument = spec.strip().partition(":")
     if kind not in _BUILDERS:

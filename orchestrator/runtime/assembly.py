@@ -6,14 +6,17 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from orchestrator.core.events import decode
+from orchestrator.core.encoding import decode
 from orchestrator.core.machine import Machine
 from orchestrator.core.messages import Lease, Reply, Request
 from orchestrator.core.rules import RoleBounds
 from orchestrator.core.scope import Scope
 from orchestrator.core.task import Task
 from orchestrator.errors import PlanError, Problem, UsageError
+from orchestrator.models.admission import Pace
 from orchestrator.models.base import Model
+from orchestrator.models.gate import gate_for
+from orchestrator.models.prices import price_notice
 from orchestrator.models.registry import create_model
 from orchestrator.runtime.blobs import BlobStore
 from orchestrator.runtime.briefing import make_briefer
@@ -28,6 +31,7 @@ from orchestrator.runtime.interruption import Interruption
 from orchestrator.runtime.modes import find_mode
 from orchestrator.runtime.rundir import RunDir
 from orchestrator.runtime.sandbox import SandboxPolicy
+from orchestrator.runtime.scan import withheld_notice
 from orchestrator.runtime.sharedfiles import SharedFiles, look
 from orchestrator.runtime.tools import Toolbox
 from orchestrator.runtime.view import View
@@ -169,7 +173,7 @@ class Assembly:
     ) -> Coordinator:
         """Return the coordinator of the run, not started."""
         files = SharedFiles(self.tree, self.blobs) if self.tree else None
-        return Coordinator(machine, log, clock, files, listeners)
+        return Coordinator(machine, log, clock, files, listeners, self.blobs.redactor)
 
     def begin(self, coordinator: Coordinator) -> tuple[str, ...]:
         """Start the coordinator and its workers.
@@ -183,9 +187,11 @@ class Assembly:
         coordinator.start(
             self.header.workers, lambda name: Worker(name, coordinator, prepare(name), work)
         )
-        if self.tree is None or not isinstance(commands, SubprocessCommands):
-            return ()
-        return commands.notices()
+        notices = [price_notice(self.actor.model)] if self.actor.model else []
+        notices += withheld_notice(self.tree.withheld()) if self.tree is not None else ()
+        if self.tree is not None and isinstance(commands, SubprocessCommands):
+            notices += commands.notices()
+        return tuple(notice for notice in notices if notice)
 
     def _work(self, coordinator: Coordinator) -> Work:
         if self.actor.function is not None:
@@ -193,7 +199,11 @@ class Assembly:
         assert self.actor.model is not None
         brief = make_briefer(self.header.goal, self.roles, self.header.seed)
         boxes = {name: Toolbox(role, coordinator.notes) for name, role in self.roles.items()}
-        return AgentWork(self.actor.model, brief, boxes, self.blobs)
+        model, limits = self.actor.model, self.header.limits
+        asked = limits.provider
+        pace = Pace(asked.concurrent, asked.requests_per_minute, asked.tokens_per_minute)
+        gate = gate_for(model, pace, seed=self.header.seed)
+        return AgentWork(model, brief, boxes, self.blobs, limits, gate, coordinator.rank)
 
     def _preparation(
         self, coordinator: Coordinator, commands: Commands
@@ -230,7 +240,12 @@ class Assembly:
         # read from inside: here the search ends.
         end = self.folder.copies / "pytest.ini"
         end.write_text("[pytest]\n")
-        policy = SandboxPolicy.for_links(self.tree.links())
+        policy = SandboxPolicy.asked(
+            self.header.network,
+            self.header.read,
+            links=self.tree.links(),
+            apart=(self.tree.root, self.folder.path),
+        )
         return SubprocessCommands(self.blobs, policy=replace(policy, read=(*policy.read, end)))
 
     def _site(

@@ -8,7 +8,7 @@ again with the new base; only a real clash reaches whoever wrote.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from difflib import unified_diff
 
@@ -25,10 +25,12 @@ from orchestrator.core.messages import (
     StaleFile,
     Write,
 )
+from orchestrator.core.paths import twin_key
 from orchestrator.core.regions import WHOLE, Clash, Region, merge, touched
 from orchestrator.core.writing import changed
 from orchestrator.errors import WorkspaceError
 from orchestrator.runtime.blobs import BlobStore
+from orchestrator.runtime.rooted import standing
 from orchestrator.runtime.view import View
 from orchestrator.runtime.workspace import SharedTree
 
@@ -37,6 +39,15 @@ REBASES = 50
 somebody else was quicker, so it ends; but with many writers of one file it takes a few."""
 
 _GONE = Refused("lease_ended", "the run has ended", "stop")
+
+_LEAK = (
+    "the content holds a secret of this system (a key, a token or a password), or the mark that "
+    "stands where one was removed"
+)
+_LEAK_FIX = (
+    "read secrets from the environment or from a file when the program runs; to change other lines "
+    "of a file that holds one, edit those lines alone"
+)
 
 SHOWN = 8_000
 """Characters of a changed file or of a diff that a refusal shows."""
@@ -93,6 +104,7 @@ class AttemptFiles:
         self._lease, self._ask = lease, ask
         self._tree, self._blobs, self._by_region = tree, blobs, by_region
         self._known: dict[str, Known] = {}
+        self._glimpsed: dict[str, list[Known]] = {}
         self._news: dict[str, int] = {}
         self.written: dict[str, int] = {}
 
@@ -110,8 +122,23 @@ class AttemptFiles:
         if known is None or known.version != version:
             self._known[path] = known = Known(version)
         known.regions.append(region)
+        self._glimpsed.pop(path, None)
         self._news[path] = version.number
         return self.view.copy.read(path) if version.digest is not None else None
+
+    def glimpse(self, path: str, regions: Iterable[Region]) -> None:
+        """Remember that lines of a file were shown, as by a search, without its being read.
+
+        A change of these lines makes the attempt's work stale, as after a read. But no write is
+        based on a glimpse, and it does not take the place of an older read.
+        """
+        version = self.view.version(path)
+        seen = self._glimpsed.setdefault(path, [])
+        if not seen or seen[-1].version != version:
+            seen.append(Known(version))
+        seen[-1].regions.extend(regions)
+        if all(known.version == version for known in self._seen(path)):
+            self._news[path] = version.number
 
     def has_read(self, path: str) -> bool:
         """Whether the attempt has read or written the file."""
@@ -159,6 +186,8 @@ class AttemptFiles:
             return Refused("invalid", obstacle, "choose another path")
         known = self._known.get(path)
         base = base or (known.version if known else self.view.version(path))
+        if data is not None and self._leaks(path, data, base):
+            return Refused("invalid", _LEAK, _LEAK_FIX)
         merged_with: dict[str, None] = {}
         reply: Reply = _GONE
         for _ in range(REBASES):
@@ -185,14 +214,32 @@ class AttemptFiles:
                 merged_with[file.current.task or "somebody outside the run"] = None
         return reply if isinstance(reply, Refused) else _GONE
 
+    def _leaks(self, path: str, data: bytes, base: Version) -> bool:
+        """Whether a write brings a secret into a file; what it held before is the user's own."""
+        redactor = self._blobs.redactor
+        if not redactor.leaks(data):
+            return False
+        old = b"" if base.digest is None else self._tree.content(path, base.digest)
+        return redactor.leaks(data, old)
+
     def _obstacle(self, path: str) -> str:
         """Say why a file cannot be a version; "" when it can."""
         found = self.view.copy.obstacle(path)
         if found or self.view.version(path) != NOWHERE:
             return found
-        if any(link.startswith(f"{path}/") for link in self._tree.links()):
-            return f"{path} is a directory"
-        if path in self._tree.ignored_among([path]):
+        if self._blobs.redactor.holds_known(path):
+            return "the path holds a secret of this system"
+        key = twin_key(path)
+        for link in self._tree.links():
+            other = twin_key(link)
+            if other.startswith(f"{key}/"):
+                return f"{path} is a directory"
+            if f"{key}/".startswith(f"{other}/"):
+                return f"{link} exists, and some file systems cannot tell the two names apart"
+        found = standing(self._tree.root, path)
+        if found:
+            return found
+        if self._tree.ignored_among([path, key]):
             return (
                 f"{path} is not versioned: git ignores it, or it is a cache, an environment or a "
                 "file of secrets"
@@ -213,6 +260,7 @@ class AttemptFiles:
         version = Version(number, digest, self._lease.token, self._lease.task)
         self.view.wrote(path, version, data)
         self._known[path] = Known(version)
+        self._glimpsed.pop(path, None)
         self.written[path] = number
 
     def _rebased(self, file: StaleFile, base: Version, data: bytes | None) -> bytes | None:
@@ -220,10 +268,10 @@ class AttemptFiles:
         before, now = self._text(file.path, base), self._text(file.path, file.current)
         if not self._by_region or data is None or before is None or now is None:
             return None
-        known = self._known.get(file.path)
-        read = self._text(file.path, known.version) if known else None
-        if known and read and touched(read, now, self._lines_that_matter(known, file.path)):
-            return None
+        for known in self._seen(file.path):
+            read = self._text(file.path, known.version)
+            if read and touched(read, now, self._lines_that_matter(known, file.path)):
+                return None
         try:
             merged = merge(before, data.decode(), now)
         except UnicodeDecodeError:
@@ -246,20 +294,26 @@ class AttemptFiles:
         return all(self._still_holds(file) for file in stale)
 
     def _still_holds(self, file: StaleFile) -> bool:
-        known = self._known.get(file.path)
-        if known is None or known.version.number == file.current.number:
-            self._news[file.path] = file.current.number
-            return True
-        before, now = self._text(file.path, known.version), self._text(file.path, file.current)
-        if before is None or now is None:
-            unchanged = known.version.digest == file.current.digest
-        elif self._by_region:
-            unchanged = not touched(before, now, self._lines_that_matter(known, file.path))
-        else:
-            unchanged = before == now
+        seen = self._seen(file.path)
+        unchanged = all(self._reads_the_same(file, known) for known in seen)
         if unchanged:
             self._news[file.path] = file.current.number
         return unchanged
+
+    def _seen(self, path: str) -> list[Known]:
+        """Return what the attempt knows of a file, the version that it read first."""
+        known = self._known.get(path)
+        return [*([known] if known else []), *self._glimpsed.get(path, ())]
+
+    def _reads_the_same(self, file: StaleFile, known: Known) -> bool:
+        if known.version.number == file.current.number:
+            return True
+        before, now = self._text(file.path, known.version), self._text(file.path, file.current)
+        if before is None or now is None:
+            return known.version.digest == file.current.digest
+        if self._by_region:
+            return not touched(before, now, self._lines_that_matter(known, file.path))
+        return before == now
 
     def _text(self, path: str, version: Version) -> str | None:
         if version.digest is None:
@@ -278,8 +332,8 @@ class AttemptFiles:
         return Refused("stale", "\n\n".join(shown), reply.fix, reply.stale)
 
     def _account(self, file: StaleFile) -> str:
-        known = self._known.get(file.path)
-        before = self._text(file.path, known.version) if known else None
+        seen = self._seen(file.path)
+        before = self._text(file.path, seen[0].version) if seen else None
         now = self._text(file.path, file.current)
         happened = changed(file.path, file.current)
         parts = [f"{file.path} has changed since you read it: {happened}."]
@@ -300,6 +354,7 @@ class AttemptFiles:
 
     def _acknowledge(self, file: StaleFile) -> None:
         self._known[file.path] = Known(file.current, [WHOLE])
+        self._glimpsed.pop(file.path, None)
         self._news[file.path] = file.current.number
 
 

@@ -13,6 +13,8 @@ from pathlib import Path
 from secrets import token_hex
 
 from orchestrator.errors import LogError, OrchestratorError
+from orchestrator.runtime.redaction import make_redactor
+from orchestrator.secrets import Redactor
 
 
 class BlobStore:
@@ -21,15 +23,18 @@ class BlobStore:
     Args:
         root: the folder; made when it is first needed.
         durable: wait until the disk has what was put, so that it survives a power cut.
+        redactor: takes out secrets; None: it knows those of this process's environment.
 
     Attributes:
+        redactor: for whoever puts what was said: `put` keeps files, and those stay as they are.
         on_failure: called, before it is raised, with the error that a content cannot be stored:
             whoever puts may take it for a failure of its own, and the run must not go on.
     """
 
-    def __init__(self, root: Path, durable: bool = True) -> None:
+    def __init__(self, root: Path, durable: bool = True, redactor: Redactor | None = None) -> None:
         self.root = root
         self.durable = durable
+        self.redactor = redactor or make_redactor()
         self.on_failure: Callable[[OrchestratorError], object] | None = None
 
     def path(self, digest: str) -> Path:
@@ -65,6 +70,14 @@ class BlobStore:
                 self.on_failure(failure)
             raise failure from error
         return digest
+
+    def put_json(self, text: str) -> str:
+        """Store a text of JSON that records what was said, without secrets; return its digest.
+
+        Raises:
+            LogError: it cannot be written.
+        """
+        return self.put(self.redactor.json(text).encode(errors="replace"))
 
     def get(self, digest: str) -> bytes:
         """Return the content with this digest.

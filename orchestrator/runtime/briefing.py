@@ -45,6 +45,10 @@ These files of yours exist already: {files}
 """
 
 
+_SHOWN_OUTPUT = 2000
+"""Characters of an earlier attempt's test output that are shown: its end says what failed."""
+
+
 def seed_of(run: int, task: str, attempt: int) -> int:
     """Return the seed of one attempt: equal runs get equal seeds, attempts differ."""
     return int.from_bytes(sha256(f"{run}/{task}/{attempt}".encode()).digest()[:8])
@@ -92,12 +96,14 @@ def _opening(goal: str, context: Context, own: tuple[str, ...]) -> str:
         done=_done(task),
     )
     if context.lease.before:
-        left = "are still in the files" if task.keep else "were taken back"
         text += (
             f"\n# This is attempt {context.attempt}\n"
-            f"The attempt before ended: {context.lease.before[:4000]}\n"
-            f"Its changes {left}. Do not repeat what failed."
+            f"What earlier attempts tried, and how they ended:\n{context.lease.before}\n"
+            "Do not repeat what failed."
         )
+        output = context.last_failure(_SHOWN_OUTPUT)
+        if output:
+            text += f"\nThe last test run that failed ended with:\n{output}"
     return text
 
 

@@ -28,6 +28,7 @@ from orchestrator.runtime.environment import command_environment
 from orchestrator.runtime.launching import Launched
 from orchestrator.runtime.output import BoundedOutput, readable
 from orchestrator.runtime.processes import MARK, CommandLimits, Ending, supervise
+from orchestrator.runtime.redaction import make_redactor
 from orchestrator.runtime.sandbox import Sandbox, SandboxPolicy
 
 OUTPUT_LIMIT = 20_000
@@ -35,6 +36,8 @@ OUTPUT_LIMIT = 20_000
 
 KEPT_LIMIT = 10_000_000
 """Bytes of output that are kept as a blob."""
+
+_MARGIN = 10_000  # bytes that may be lost where a long output is cut; no secret is longer
 
 _NOT_FOUND, _NOT_RUNNABLE = 127, 126  # exit codes, as shells use them
 
@@ -171,8 +174,9 @@ class SubprocessCommands:
         return self.sandbox.start(self.argv(command), cwd, scratch, environment)
 
     def _result(self, ending: Ending, output: BoundedOutput, seconds: float) -> CommandResult:
-        kept = output.kept()
-        text, cut = readable(kept, self.output_limit)
+        redactor = self.blobs.redactor
+        kept = redactor.data(output.kept(_MARGIN))
+        text, cut = readable(kept, self.output_limit, redactor)
         return CommandResult(
             exit_code=ending.exit_code,
             output=text,
@@ -207,6 +211,7 @@ class FakeCommands:
         self.handler = handler
         self.blobs = blobs
         self.output_limit = output_limit
+        self._redactor = make_redactor() if blobs is None else blobs.redactor
 
     def run(
         self,
@@ -225,8 +230,8 @@ class FakeCommands:
         if isinstance(answer, CommandResult):
             return answer
         code, text = (answer, "") if isinstance(answer, int) else answer
-        raw = text.encode("utf-8", "surrogateescape")
-        shown, cut = readable(raw, self.output_limit)
+        raw = self._redactor.data(text.encode("utf-8", "surrogateescape"))
+        shown, cut = readable(raw, self.output_limit, self._redactor)
         return CommandResult(code, shown, self._keep(raw), 0.0, cut=cut)
 
     def _keep(self, raw: bytes) -> str:
@@ -246,6 +251,7 @@ def _check_cwd(cwd: Path) -> None:
 def _scratch(tmp: Path | None) -> Iterator[Path]:
     if tmp is not None:
         tmp.mkdir(parents=True, exist_ok=True)
+        tmp.chmod(0o700)  # whatever the last command made of it
         yield tmp.absolute()
         return
     with tempfile.TemporaryDirectory(prefix="orchestrator-", ignore_cleanup_errors=True) as name:

@@ -18,7 +18,6 @@ from orchestrator.core.messages import (
     Overstep,
     Phase,
     Refused,
-    Renew,
     Reply,
     Report,
     Request,
@@ -38,6 +37,7 @@ from orchestrator.runtime.blobs import BlobStore
 from orchestrator.runtime.commands import CommandResult, Commands
 from orchestrator.runtime.interruption import Interruption
 from orchestrator.runtime.view import View
+from orchestrator.runtime.watching import Watch
 from orchestrator.runtime.workspace import SharedTree
 
 RETESTS = 6
@@ -105,6 +105,7 @@ class Context:
         lease: the right to work on it.
         interrupt: set when the lease has ended; long work should end soon after.
         ending: the coordinator's answer to what ended the attempt; None: it goes on.
+        watch: is told how the tests went, if somebody watches the attempt.
     """
 
     def __init__(
@@ -118,11 +119,13 @@ class Context:
     ) -> None:
         self.task, self.lease, self.interrupt = task, lease, interrupt
         self.ending: Reply | None = None
+        self.watch: Watch | None = None
         self._ask, self._site = ask, site
         self._tested: TestRun | None = None
         self._mail: list[Mail] = []
         self._notices: list[str] = []
         self._verdict = ""
+        self._failed = ""  # what the last failed test run printed, not reported yet
         self._files: AttemptFiles | None = None
         if site is not None:
             self._files = AttemptFiles(
@@ -203,14 +206,33 @@ class Context:
         spent: Spent = Spent(),  # noqa: B008  (frozen)
         transcript: str = "",
         detail: str = "",
+        *,
+        expects: Spent = Spent(),  # noqa: B008  (frozen)
+        commands: int = 0,
+        waited: float = 0.0,
     ) -> bool:
-        """Report progress. Messages that came with the answer wait in `take_mail`.
+        """Report progress, and ask for what comes next. Messages that came with the answer wait
+        in `take_mail`.
+
+        Args:
+            phase: part of the step that begins now.
+            turn: number of the model turn that begins now, from 1; 0: none does.
+            spent: what was spent since the last report.
+            transcript: blob with the last turn and its results.
+            detail: one line for people.
+            expects: what the turn may spend at most; limits are checked against it.
+            commands: commands that begin now.
+            waited: seconds waited for the model's provider.
 
         Returns:
             Whether the lease still lives; when not, stop working.
         """
         reads = self._files.take_news() if self._files else ()
-        request = Report(self.lease.token, phase, turn, spent, reads, transcript, detail)
+        request = Report(
+            self.lease.token, phase, turn, spent, reads, transcript, detail,
+            expects, commands, waited, self._failed,
+        )  # fmt: skip
+        self._failed = ""
         reply = self._ask(request)
         if not isinstance(reply, Done):
             self.interrupt.set()
@@ -234,6 +256,13 @@ class Context:
         """Return, a sentence each, which files that were read have changed since."""
         notices, self._notices = self._notices + self.files.sync(), []
         return notices
+
+    def last_failure(self, length: int) -> str:
+        """Return the end of what the last failed test run of earlier attempts printed."""
+        digest = self.lease.evidence
+        if not digest or self._site is None:
+            return ""
+        return self._site.blobs.get(digest)[-4 * length :].decode(errors="replace")[-length:]
 
     # --- talking and reshaping --------------------------------------------------------------------
 
@@ -273,8 +302,7 @@ class Context:
         effective write scope become writes; any others are put back.
         """
         copy = self._need_site().view.copy
-        if not isinstance(self._ask(Renew(self.lease.token)), Done):
-            self.interrupt.set()
+        self.report("write", commands=1)
         result = self._execute(command)
         written: list[str] = []
         put_back: dict[str, str] = {}
@@ -304,7 +332,8 @@ class Context:
         site = self._need_site() if self.task.test else None
         if site is None:
             return None
-        self.report("test")
+        if not self.report("test", commands=1):
+            return TestRun(False, "(the tests were not run: the lease has ended)", "", 0)
         self._notices += self.files.sync()
         cut = site.view.cut
         names = " ".join(shlex.quote(path) for path in (tests or self.task.tests))
@@ -312,6 +341,9 @@ class Context:
         site.view.copy.restore(list(site.view.copy.changed()))
         found = TestRun(result.exit_code == 0, self._words(result), result.digest, cut)
         self._verdict = "tests passed" if found.passed else "tests failed"
+        self._failed = "" if found.passed else found.digest
+        if self.watch:
+            self.watch.tested(found.passed, result.output)
         if tests is None:
             self._tested = found
         return found

@@ -16,7 +16,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from threading import Thread
 
-from orchestrator.core.events import encode
+from orchestrator.core.encoding import encode
 from orchestrator.core.machine import Machine
 from orchestrator.core.messages import (
     Approve,
@@ -32,6 +32,7 @@ from orchestrator.core.states import ENDED
 from orchestrator.errors import UsageError
 from orchestrator.runtime.assembly import fold_log, make_machine, roles_of
 from orchestrator.runtime.blobs import BlobStore
+from orchestrator.runtime.continuity import check_roles
 from orchestrator.runtime.coordinator import Coordinator
 from orchestrator.runtime.eventlog import SqliteLog
 from orchestrator.runtime.header import load_manifest, unpack
@@ -161,6 +162,7 @@ def _tell_log(folder: RunDir, request: Request) -> Reply:
 def _folded(folder: RunDir, log: SqliteLog) -> tuple[Machine, float]:
     header = unpack(log.header)
     roles = roles_of(header.tasks, Path(header.roles) if header.roles else None)
+    check_roles(header, roles)
     blobs = BlobStore(folder.blobs)
     entries = load_manifest(header.manifest, blobs) if header.manifest else {}
     machine = make_machine(header, roles, entries)

@@ -25,7 +25,8 @@ from threading import Event as Signal
 from typing import Protocol
 
 from orchestrator.core.claims import Bounds
-from orchestrator.core.events import Event, encode
+from orchestrator.core.encoding import encode
+from orchestrator.core.events import Event
 from orchestrator.core.files import Version
 from orchestrator.core.machine import Machine, Step
 from orchestrator.core.messages import (
@@ -50,6 +51,8 @@ from orchestrator.core.task import Task
 from orchestrator.errors import InternalError, OrchestratorError, RunStopped, WorkspaceError
 from orchestrator.runtime.clock import Clock, SystemClock
 from orchestrator.runtime.eventlog import EventLog
+from orchestrator.runtime.redaction import admit
+from orchestrator.secrets import Redactor
 
 BATCH = 64
 """Requests per commit at most: nobody's answer waits long for the others'. With 500 workers that
@@ -138,6 +141,7 @@ class Coordinator:
         files: the directory to keep in step; None: a run without files.
         listeners: called from the coordinator's thread with the events of each commit; they
             must be quick and must not raise.
+        redactor: takes secrets out of what is asked, before it is decided.
     """
 
     def __init__(
@@ -147,7 +151,9 @@ class Coordinator:
         clock: Clock | None = None,
         files: Files | None = None,
         listeners: Sequence[Listener] = (),
+        redactor: Redactor | None = None,
     ) -> None:
+        self._redactor = redactor or Redactor()
         self._machine, self._log, self._files = machine, log, files
         self._clock = clock or SystemClock()
         self._listeners = tuple(listeners)
@@ -216,6 +222,11 @@ class Coordinator:
         with self._mutex:
             found = self._machine.state.graph.task(task)
             return found, self._machine.state.bounds(found)
+
+    def rank(self, task: str) -> float:
+        """Return a task's longest remaining path by estimates, in seconds."""
+        with self._mutex:
+            return self._machine.state.graph.rank(task)
 
     def notes(self) -> list[tuple[str, str, str]]:
         """Return the shared notes: task, title, text."""
@@ -351,9 +362,13 @@ class Coordinator:
         steps: list[tuple[str, Request, Step]] = []
         events: list[Event] = []
         for sender, request in batch:
+            asked = admit(request, self._redactor)
+            if isinstance(asked, Refused):
+                steps.append((sender, request, Step((), (), asked)))
+                continue
             at = self._clock.now()
             with self._mutex:
-                step = self._machine.handle(at, request)
+                step = self._machine.handle(at, asked)
             steps.append((sender, request, step))
             events.extend(step.events)
         if events:

@@ -7,6 +7,7 @@ only the files that differ. What commands do in it is found by comparing file st
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 import stat
@@ -16,7 +17,8 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from orchestrator.errors import WorkspaceError
+from orchestrator.analysis.versioned import is_cache
+from orchestrator.errors import RunStopped, WorkspaceError
 from orchestrator.runtime.rooted import (
     FolderCursor,
     NotRegularError,
@@ -29,7 +31,6 @@ from orchestrator.runtime.rooted import (
     split,
     write_new,
 )
-from orchestrator.runtime.versioned import is_cache
 from orchestrator.runtime.workspace import SharedTree
 
 Change = tuple[str, str | None] | tuple[str, str | None, bool]
@@ -38,6 +39,12 @@ Change = tuple[str, str | None] | tuple[str, str | None, bool]
 # The kernel stamps files with a clock that moves every 4 to 10 ms. A file that changed within a
 # step of the moment when we last knew it may have changed again under the same stamp.
 _STEP_NS = 20_000_000
+
+# What the disk says, in place of what an agent's command may have brought about (rights, links,
+# names). With these no attempt can succeed, so none of them must count as failed.
+_DISK = frozenset(
+    {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.ENODEV, errno.ESTALE, errno.ENOMEM}
+)
 
 
 @dataclass(slots=True)
@@ -64,6 +71,9 @@ class PrivateCopy:
     Attributes:
         root: the directory, in which commands run.
         tmp: a directory beside it for temporary files of commands.
+
+    Raises:
+        RunStopped: it cannot be made; `tree.blobs.on_failure` was told.
     """
 
     def __init__(self, root: Path, tree: SharedTree) -> None:
@@ -74,10 +84,13 @@ class PrivateCopy:
         self._strangers: dict[str, _Held] = {}  # files that commands made
         self._unversioned: dict[str, bool] = {}  # whether a stranger's path is one git ignores
         self._links = dict(tree.links())
-        self.remove()
-        self.root.mkdir(parents=True)
-        self.tmp.mkdir()
-        self._make_links()
+        try:
+            self.remove()
+            self.root.mkdir(parents=True)
+            self.tmp.mkdir()
+            self._make_links()
+        except OSError as error:  # no command has run in it yet: nobody but the disk is to blame
+            raise self._stopped("a private copy cannot be made", error) from error
 
     def sync(self, changes: Iterable[Change]) -> None:
         """Bring files to given versions; those that the copy holds already are not touched.
@@ -86,7 +99,8 @@ class PrivateCopy:
         taken over (`write`) before: only versions are compared here, not files.
 
         Raises:
-            WorkspaceError: a version's content is lost, or the disk refuses.
+            WorkspaceError: a version's content is lost, or a command is in the way.
+            RunStopped: the disk refuses; `tree.blobs.on_failure` was told.
         """
         gone: list[str] = []
         new: list[tuple[str, str, bool | None]] = []
@@ -118,7 +132,7 @@ class PrivateCopy:
         """
         digest = self.tree.blobs.put(data)
         held = self._held.get(path)
-        with _disk(path), self._cursor() as cursor:
+        with self._disk(path), self._cursor() as cursor:
             self._put(cursor, path, digest, data, held is not None and held.executable)
         self._settle([path])
         return digest
@@ -127,7 +141,7 @@ class PrivateCopy:
         """Remove a file; nothing happens if it is absent."""
         self._refuse_link(path)
         folders, name = split(path)
-        with _disk(path), FolderCursor(self.root) as cursor:
+        with self._disk(path), FolderCursor(self.root) as cursor:
             folder = cursor.enter(folders)
             if folder is not None:
                 remove(folder, name)
@@ -183,10 +197,14 @@ class PrivateCopy:
         self._write_all(sorted(back))
 
     def remove(self) -> None:
-        """Remove the copy from the disk."""
+        """Remove the copy from the disk, whatever rights commands left to us."""
         for folder in (self.root, self.tmp):
             if folder.exists():
-                shutil.rmtree(folder)
+                try:
+                    shutil.rmtree(folder)
+                except PermissionError:
+                    _open_all(folder)
+                    shutil.rmtree(folder)
 
     def _write_all(self, versions: list[tuple[str, str, bool | None]]) -> None:
         with self._cursor() as cursor:
@@ -195,7 +213,7 @@ class PrivateCopy:
                 data = self.tree.content(path, digest)
                 if wanted is None:
                     wanted = held.executable if held else self.tree.is_executable(path)
-                with _disk(path):
+                with self._disk(path):
                     self._put(cursor, path, digest, data, wanted)
         self._settle(path for path, _, _ in versions)
 
@@ -227,6 +245,34 @@ class PrivateCopy:
         for path in paths:
             self._held[path].known_at = now
 
+    @contextmanager
+    def _disk(self, path: str) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            what = f"{path} cannot be written in a private copy"
+            if error.errno in _DISK:
+                raise self._stopped(what, error) from error
+            raise WorkspaceError(
+                what,
+                error.filename or str(self.root),
+                str(error),
+                "have the task's commands leave the rights of files and folders alone",
+            ) from error
+
+    def _stopped(self, what: str, error: OSError) -> RunStopped:
+        """Return the error that ends the run, having told it and made room for its last words."""
+        shutil.rmtree(self.root, ignore_errors=True)
+        failure = RunStopped(
+            what,
+            str(self.root),
+            str(error),
+            "free some space, or make the run's folder writable; then resume the run",
+        )
+        if self.tree.blobs.on_failure is not None:
+            self.tree.blobs.on_failure(failure)
+        return failure
+
     def _cursor(self) -> FolderCursor:
         return FolderCursor(
             self.root,
@@ -251,6 +297,7 @@ class PrivateCopy:
 
     def _walk(self) -> Iterator[tuple[str, Signature]]:
         """Yield every regular file that may be a version, without reading any."""
+        _open_up(self.root, self.root.stat())
         prefixes = [""]
         while prefixes:
             prefix = prefixes.pop()
@@ -264,9 +311,10 @@ class PrivateCopy:
                         continue
                     info = entry.stat(follow_symlinks=False)
                     if stat.S_ISDIR(info.st_mode):
+                        _open_up(self.root / path, info)
                         prefixes.append(path + "/")
                     elif stat.S_ISREG(info.st_mode):
-                        yield path, signature_of(info)
+                        yield path, signature_of(_open_up(self.root / path, info))
 
     def _new_files(self, cursor: FolderCursor, seen: dict[str, Signature]) -> dict[str, str | None]:
         unknown = [path for path in seen if path not in self._unversioned]
@@ -286,6 +334,27 @@ class PrivateCopy:
         return {path: known.digest for path, known in strangers.items()}
 
 
+def _open_up(place: Path, info: os.stat_result) -> os.stat_result:
+    """Give us back the rights that a command took away; return how the file looks now.
+
+    It is no link, and no command runs meanwhile.
+    """
+    needed = stat.S_IRWXU if stat.S_ISDIR(info.st_mode) else stat.S_IRUSR
+    if info.st_mode & needed == needed:
+        return info
+    place.chmod(stat.S_IMODE(info.st_mode) | needed)
+    return place.stat()
+
+
+def _open_all(folder: Path) -> None:
+    _open_up(folder, folder.stat())
+    for above, names, _ in os.walk(folder):  # looks into a folder only after it was named
+        for name in names:
+            place = Path(above, name)
+            if not place.is_symlink():
+                _open_up(place, place.stat())
+
+
 def _digest(cursor: FolderCursor, path: str) -> tuple[str, Signature] | None:
     *folders, name = path.split("/")
     with suppress(NotRegularError):
@@ -294,16 +363,3 @@ def _digest(cursor: FolderCursor, path: str) -> tuple[str, Signature] | None:
         if hashed is not None:
             return hashed[0], signature_of(hashed[1])
     return None
-
-
-@contextmanager
-def _disk(path: str) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        raise WorkspaceError(
-            f"{path} cannot be written in a private copy",
-            error.filename or "",
-            str(error),
-            "free some space in the run's directory, then resume",
-        ) from error

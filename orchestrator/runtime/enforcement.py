@@ -27,11 +27,13 @@ class Guard:
     """One thing that commands are kept from.
 
     Attributes:
+        name: short and stable, for programs.
         against: what they are kept from.
         by: what keeps them from it, "" if nothing does.
         gap: what they can do all the same, to follow "commands can"; "" if nothing.
     """
 
+    name: str
     against: str
     by: str
     gap: str = ""
@@ -46,12 +48,14 @@ class Enforcement:
         namespaces: whether commands get namespaces of their own.
         why_not: why they get none, in the words of the system.
         network: whether commands may use the network, so that nothing need keep them from it.
+        seccomp: whether a filter can refuse sockets of the network where there are no namespaces.
     """
 
     landlock: int = 0
     namespaces: bool = False
     why_not: str = ""
     network: bool = False
+    seccomp: bool = False
 
     def guards(self) -> tuple[Guard, ...]:
         """Return what commands are kept from here, by what, and how far."""
@@ -63,9 +67,10 @@ class Enforcement:
         if not gaps:
             return ()
         have = f"Landlock version {self.landlock}" if self.landlock else "no Landlock"
+        have += ", and namespaces" if self.namespaces else f", and no namespaces ({self.why_not})"
         return (
             f"Commands that agents run are not confined in every way here: they can "
-            f"{'; '.join(gaps)}. The system offers {have}, and no namespaces ({self.why_not}). "
+            f"{'; '.join(gaps)}. The system offers {have}. "
             "If you do not trust what the agents may write, run in a virtual machine.",
         )
 
@@ -73,58 +78,79 @@ class Enforcement:
         both, change = self._walls, ""
         if not self.namespaces and self.landlock < _TRUNCATE_SINCE:
             change = "empty any file that you may change" if both else "change your files"
-        yield Guard("changing files outside the private copy", both, change)
+        yield Guard("write", "changing files outside the private copy", both, change)
         yield self._guard(
+            "attributes",
             "changing mode, owner or times of files outside",
             _OWN * self.namespaces,
             "change the mode, owner and times of your files",
         )
         yield self._guard(
-            "reading the home directory, the run, other copies", both, "read your files"
+            "read", "reading the home directory, the run, other copies", both, "read your files"
         )
 
     def _others(self) -> Iterator[Guard]:
         scoped = self.landlock >= _SCOPES_SINCE
         alone = _OWN * self.namespaces
         yield self._guard(
+            "spy",
             "reading memory or environment of other processes",
             self._walls or "fewer capabilities" * (os.geteuid() == 0),
             "read the memory and the environment of your processes, this one with its API key too",
         )
         yield self._guard(
-            "signalling other processes", alone or _LANDLOCK * scoped, "end your processes"
+            "signal",
+            "signalling other processes",
+            alone or _LANDLOCK * scoped,
+            "end your processes",
         )
         yield self._network()
-        sockets = "connect to sockets of your other programs"
-        yield self._guard("talking to sockets of other programs", alone, sockets)
+        yield self._sockets()
+
+    def _sockets(self) -> Guard:
+        name, against = "sockets", "talking to sockets of other programs"
+        if not self.namespaces:
+            return Guard(name, against, "", "connect to sockets of your other programs")
+        # Sockets without a file belong to the network, which is not the command's own then.
+        if self.network and self.landlock < _SCOPES_SINCE:
+            gap = "connect to abstract sockets of your other programs"
+            return Guard(name, against, _OWN, gap)
+        return Guard(name, against, f"{_OWN} and {_LANDLOCK}" if self.network else _OWN)
 
     def _amounts(self) -> Iterator[Guard]:
         watched = _LAUNCHER * (sys.platform == "linux")
         alone = f"{_OWN} and {_LAUNCHER}" if self.namespaces else watched
         yield self._guard(
-            "leaving processes behind", alone, "leave processes behind that changed their session"
+            "daemons",
+            "leaving processes behind",
+            alone,
+            "leave processes behind that changed their session",
         )
-        yield self._guard("starting processes without end", alone, "start processes without end")
-        yield self._guard("filling the disk", watched, "fill the disk with many files")
-        yield Guard("memory, size of one file, open files", "limits of the system")
-        yield Guard("running or printing without end", "the run")
+        endless = "start processes without end"
+        yield self._guard("processes", "starting processes without end", alone, endless)
+        yield self._guard("disk", "filling the disk", watched, "fill the disk with many files")
+        yield Guard("memory", "memory, size of one file, open files", "limits of the system")
+        yield Guard("time", "running or printing without end", "the run")
 
     def _network(self) -> Guard:
         if self.network:
-            return Guard("using the network (this run allows it)", "")
+            return Guard("network", "using the network (this run allows it)", "")
         if self.namespaces:
-            return Guard("using the network", "namespaces: a loopback of its own")
+            return Guard("network", "using the network", "namespaces: a loopback of its own")
+        if self.seccomp:
+            return Guard("network", "using the network", "seccomp: no sockets of the network")
         if self.landlock >= _TCP_SINCE:
-            return Guard("using the network", "Landlock: no TCP", "send by UDP")
-        return Guard("using the network", "", "use the network")
+            gap = "send by UDP, and by TCP that opens fast (MSG_FASTOPEN) or has several paths"
+            return Guard("network", "using the network", "Landlock: TCP", gap)
+        return Guard("network", "using the network", "", "use the network")
 
     @property
     def _walls(self) -> str:
         return " and ".join([_OWN] * self.namespaces + [_LANDLOCK] * bool(self.landlock))
 
     @staticmethod
-    def _guard(against: str, by: str, gap: str) -> Guard:
-        return Guard(against, by, "" if by else gap)
+    def _guard(name: str, against: str, by: str, gap: str) -> Guard:
+        return Guard(name, against, by, "" if by else gap)
 
 
 @cache
@@ -133,14 +159,18 @@ def probe() -> Enforcement:
     if sys.platform != "linux":
         return Enforcement(why_not="this is not Linux")
     from orchestrator.runtime.landlock import version
+    from orchestrator.runtime.seccomp import available
 
-    best = Enforcement(version(), namespaces=True)
+    best = Enforcement(version(), namespaces=True, seccomp=available())
     with tempfile.TemporaryDirectory(prefix="orchestrator-") as folder:
         whole = _try(best, folder)
         if whole.exit_code == 0:
             return best
         best = replace(best, namespaces=False, why_not=whole.failed)
-        return best if _try(best, folder).exit_code == 0 else replace(best, landlock=0)
+        for less in (best, replace(best, seccomp=False), replace(best, landlock=0)):
+            if _try(less, folder).exit_code == 0:
+                return less
+        return replace(best, landlock=0, seccomp=False)
 
 
 def _try(enforcement: Enforcement, folder: str) -> Report:
@@ -161,6 +191,7 @@ def _try(enforcement: Enforcement, folder: str) -> Report:
             network=False,
             namespaces=enforcement.namespaces,
             landlock=enforcement.landlock,
+            seccomp=enforcement.seccomp and not enforcement.namespaces,
         ),
         {},
     )

@@ -2,7 +2,7 @@
 
 Commands run code that agents wrote. So the environment is built up from a list of names that are
 allowed, not cut down from what this process has; and even an allowed variable is dropped when its
-name or its value looks like a secret.
+name or its value looks like a secret, or it repeats the value of one that does.
 """
 
 from __future__ import annotations
@@ -14,6 +14,8 @@ import shutil
 import sys
 from collections.abc import Mapping
 from pathlib import Path
+
+from orchestrator.secrets import Redactor, has_secret_look, is_secret_name, secret_values
 
 ALLOWED = frozenset(
     {
@@ -56,21 +58,12 @@ ALLOWED = frozenset(
 """Variables that commands inherit. Not PYTHONPATH, which may lead back into the shared tree: see
 `command_environment`."""
 
-_SECRET_NAME = re.compile(
-    r"KEY|TOKEN|SECRET|PASSW|PASSPHRASE|PASSCODE|(?:^|_)PASS(?:_|$)|(?:^|_)PWD$|CREDENTIAL|AUTH"
-    r"|COOKIE|SESSION|SIGNATURE|PRIVATE|(?:^|_)(?:DSN|PAT|SAS)(?:_|$)|CONNECTION_STRING"
+# Beyond what surely names a secret (`secrets.is_secret_name`): nothing of these is needed.
+_PRIVATE_NAME = re.compile(
+    r"KEY|TOKEN|PASS|(?:^|_)PWD$|AUTH|SESSION|PRIVATE"
     r"|^(?:ANTHROPIC|CLAUDE|OPENAI|AZURE|AWS|GOOGLE|GCP|GCLOUD|GEMINI|HF|HUGGING|GITHUB|GH|GITLAB"
     r"|BITBUCKET|NPM|TWINE|DOCKER|KUBE|VAULT|STRIPE|SLACK|SENTRY|WANDB|DATABASE_URL)(?:_|$)",
     re.IGNORECASE,
-)
-_SECRET_VALUE = re.compile(
-    r"-----BEGIN [A-Z ]*PRIVATE KEY"
-    r"|\b(?:sk|pk|rk)[-_](?:[a-z]+[-_])*[A-Za-z0-9_-]{16,}"
-    r"|\bgh[pousr]_[A-Za-z0-9]{20,}|\bgithub_pat_\w{20,}|\bglpat-[\w-]{16,}"
-    r"|\b(?:AKIA|ASIA)[A-Z0-9]{16}\b|\bAIza[\w-]{30,}|\bxox[abeoprs]-[\w-]{10,}"
-    r"|\bhf_[A-Za-z0-9]{20,}|\bnpm_[A-Za-z0-9]{30,}|\bpypi-[\w-]{30,}"
-    r"|\beyJ[\w-]{10,}\.[\w-]{10,}\."
-    r"|://[^/\s:@]*:[^/\s@]+@"
 )
 _FIXED = {
     "GIT_TERMINAL_PROMPT": "0",
@@ -86,7 +79,7 @@ _DEFAULT_PATH = "/usr/local/bin:/usr/bin:/bin"
 
 def is_secret(name: str, value: str) -> bool:
     """Whether a variable looks like a secret, by its name or by its value."""
-    return bool(_SECRET_NAME.search(name) or _SECRET_VALUE.search(value))
+    return bool(_PRIVATE_NAME.search(name) or is_secret_name(name) or has_secret_look(value))
 
 
 def command_environment(
@@ -100,10 +93,12 @@ def command_environment(
         inherited: the variables to choose from; by default those of this process.
     """
     given = os.environ if inherited is None else inherited
+    known = Redactor(secret_values(given))
     chosen = {
         name: value
         for name, value in given.items()
-        if name in ALLOWED and (name == "PATH" or not is_secret(name, value))
+        if name in ALLOWED
+        and (name == "PATH" or not (is_secret(name, value) or known.holds_known(value)))
     }
     home = scratch / "home"
     home.mkdir(parents=True, exist_ok=True)

@@ -22,7 +22,9 @@ from types import MappingProxyType, TracebackType
 from typing import Any, Literal, Protocol, Self
 
 from orchestrator.errors import LogError
+from orchestrator.runtime.redaction import clean_header, clean_row, make_redactor
 from orchestrator.runtime.sqlitefailure import sqlite_failure
+from orchestrator.secrets import Redactor
 
 FORMAT = 1
 """Format of the logs that this version writes; it reads this and all older ones."""
@@ -138,12 +140,17 @@ class SqliteLog:
     """An event log in one SQLite file.
 
     Made by `create`, `open` or `reader`. It may be made in one thread and used in another.
+    Secrets are taken out of what is written to it, whoever writes.
     """
 
     def __init__(
-        self, path: Path, connection: sqlite3.Connection, header: Mapping[str, Any]
+        self,
+        path: Path,
+        connection: sqlite3.Connection,
+        header: Mapping[str, Any],
+        redactor: Redactor,
     ) -> None:
-        self.path = path
+        self.path, self._redactor = path, redactor
         self._connection = connection
         self._cursor = connection.cursor()
         self._header = MappingProxyType(dict(header))
@@ -151,7 +158,11 @@ class SqliteLog:
 
     @classmethod
     def create(
-        cls, path: Path, header: Mapping[str, Any], durability: Durability = "full"
+        cls,
+        path: Path,
+        header: Mapping[str, Any],
+        durability: Durability = "full",
+        redactor: Redactor | None = None,
     ) -> SqliteLog:
         """Make a new log.
 
@@ -160,6 +171,7 @@ class SqliteLog:
             header: what the run is started with; JSON values.
             durability: ``full``: what was appended survives a power cut; ``normal``: it survives
                 the end of this process, and appending does not wait for the disk.
+            redactor: takes out secrets; None: it knows those of this process's environment.
 
         Raises:
             LogError: the file exists or cannot be written.
@@ -171,7 +183,8 @@ class SqliteLog:
                 "a log is only ever appended to, never replaced",
                 "resume that run, or choose another folder for this one",
             )
-        stored = {**header, "format": FORMAT}
+        redactor = redactor or make_redactor()
+        stored = {**clean_header(header, redactor), "format": FORMAT}
         connection = _connect(path, "rwc")
         try:
             _tune(connection, durability)
@@ -186,11 +199,13 @@ class SqliteLog:
         except sqlite3.Error as error:
             connection.close()
             raise sqlite_failure(path, "the event log cannot be created", error) from error
-        return cls(path, connection, stored)
+        return cls(path, connection, stored, redactor)
 
     @classmethod
-    def open(cls, path: Path, durability: Durability = "full") -> SqliteLog:
-        """Open a log to append to it, as resuming does.
+    def open(
+        cls, path: Path, durability: Durability = "full", redactor: Redactor | None = None
+    ) -> SqliteLog:
+        """Open a log to append to it, as resuming does; arguments as for `create`.
 
         Raises:
             LogError: it is missing, not a log, damaged, or of a newer format.
@@ -200,7 +215,7 @@ class SqliteLog:
         try:
             header = _read_header(path, connection)
             _tune(connection, durability)
-            log = cls(path, connection, header)
+            log = cls(path, connection, header, redactor or make_redactor())
             log._last = connection.execute("SELECT coalesce(max(seq), 0) FROM events").fetchone()[0]
         except sqlite3.Error as error:
             connection.close()
@@ -220,7 +235,7 @@ class SqliteLog:
         _require(path)
         connection = _connect(path, "ro")
         try:
-            return cls(path, connection, _read_header(path, connection))
+            return cls(path, connection, _read_header(path, connection), Redactor())
         except LogError:
             connection.close()
             if not _settled(path):
@@ -229,7 +244,7 @@ class SqliteLog:
         # SQLite wants to make its index beside it. Without a WAL there is nothing to index.
         connection = _connect(path, "ro&immutable=1")
         try:
-            return cls(path, connection, _read_header(path, connection))
+            return cls(path, connection, _read_header(path, connection), Redactor())
         except LogError:
             connection.close()
             raise
@@ -247,6 +262,7 @@ class SqliteLog:
         """
         if not rows:
             return self._last
+        rows = [clean_row(row, self._redactor) for row in rows]
         try:
             if len(rows) <= _BATCH:
                 self._insert(rows)

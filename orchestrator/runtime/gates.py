@@ -5,12 +5,29 @@ Whatever is refused here raises `ToolRefusedError`.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from orchestrator.core.decision import listed
-from orchestrator.core.paths import PathError, canonical
+from orchestrator.core.paths import PathError, canonical, leaves
+from orchestrator.core.scope import GlobError, Scope
 from orchestrator.runtime.context import Context
 
 WRITE_LIMIT = 5_000_000
 """Bytes that one write may have."""
+
+
+GLOB_LIMIT = 400
+"""Characters of a glob that a model names."""
+
+STARS_LIMIT = 12
+"""`**` in such a glob. With each, comparing takes longer: 1,300 of them took over 16 s, during
+which everybody waits for the coordinator."""
+
+GLOBS_LIMIT = 100
+"""Globs in one list."""
+
+SHOWN = 120
+"""Characters of a name or a path that a refusal repeats."""
 
 
 class ToolRefusedError(Exception):
@@ -43,7 +60,53 @@ def plain(path: str) -> str:
     try:
         return canonical(path)
     except PathError as error:
-        raise ToolRefusedError(error.what, error.fix) from None
+        raise _no_place(path, error) from None
+
+
+def test_names(tests: Iterable[str]) -> tuple[str, ...]:
+    """Return names of test files, fit to stand in a command."""
+    names = tuple(plain(path) for path in tests)
+    for name in names:
+        if name.startswith("-"):
+            raise ToolRefusedError(
+                f"{shown(name)!r} would be an option of the test command, not a file",
+                "name test files only",
+            )
+    return names
+
+
+def wanted_files(globs: Iterable[str]) -> Scope:
+    """Return the files that globs of a model name."""
+    globs = tuple(globs)
+    if len(globs) > GLOBS_LIMIT or any(
+        len(glob) > GLOB_LIMIT or glob.count("**") > STARS_LIMIT for glob in globs
+    ):
+        raise ToolRefusedError(
+            f"at most {GLOBS_LIMIT} globs of at most {GLOB_LIMIT} characters, with at most "
+            f"{STARS_LIMIT} `**` in each, are allowed",
+            "name folders instead of single files, or ask for less at a time",
+        )
+    try:
+        return Scope(globs)
+    except GlobError as error:
+        outside = next(filter(leaves, globs), "")
+        raise _no_place(outside, error) from None
+
+
+def _no_place(text: str, error: PathError | GlobError) -> ToolRefusedError:
+    """Return the refusal of a text that names nothing in the workspace."""
+    if leaves(text):
+        return OutsideScopeError(shown(text), error.what, error.fix)
+    return ToolRefusedError(error.what, error.fix)
+
+
+def shown(text: object) -> str:
+    """Return what a model sent as a text of bearable length, fit for a log and a screen."""
+    if not isinstance(text, str):
+        text = repr(text)
+    beginning = text[:SHOWN]
+    plain = beginning if beginning.isprintable() else repr(beginning)
+    return plain if len(text) <= SHOWN else f"{plain}..."
 
 
 def may_read(context: Context, path: str) -> bool:
@@ -71,6 +134,13 @@ def need_write(context: Context, path: str) -> None:
             f"keep to {may}; if the task cannot be done without {path}, ask for it with "
             "widen_scope if you have that tool, else give up and say why",
         )
+    _need_no_link(context, path)
+
+
+def _need_no_link(context: Context, path: str) -> None:
+    link = context.files.view.copy.obstacle(path)
+    if link:
+        raise OutsideScopeError(path, link, "work on the files that list_files shows")
 
 
 def need_file(context: Context, path: str) -> None:
@@ -84,9 +154,7 @@ def need_file(context: Context, path: str) -> None:
         raise ToolRefusedError(
             f"{path} is a directory", f"list_files with the glob {path} lists it"
         )
-    link = files.view.copy.obstacle(path)
-    if link:
-        raise ToolRefusedError(link, "work on the files that list_files shows")
+    _need_no_link(context, path)
     raise ToolRefusedError(f"{path} does not exist", "list_files shows what does")
 
 

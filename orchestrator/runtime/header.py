@@ -12,13 +12,13 @@ from pathlib import Path
 from time import gmtime, strftime
 from typing import Any
 
-from orchestrator.core.events import task_from_json, task_to_json
-from orchestrator.core.limits import Limits
+from orchestrator.analysis.versioned import run_git
+from orchestrator.core.encoding import task_from_json, task_to_json
+from orchestrator.core.limits import Limits, limits_from_json
 from orchestrator.core.task import Task
 from orchestrator.errors import LogError, WorkspaceError
 from orchestrator.runtime.blobs import BlobStore
 from orchestrator.runtime.scan import Entry
-from orchestrator.runtime.versioned import run_git
 
 MACHINE = 1
 """Version of the rules by which events are folded; it rises when their meaning changes."""
@@ -37,6 +37,8 @@ class Header:
         model: as on the command line; "" when task functions do the work.
         options: the model's options.
         workspace: directory that the agents change, absolute; "" for a run without files.
+        network: whether commands may use the network.
+        read: files outside the workspace that commands may read, absolute.
         base: directory that relative paths in `model` start from.
         roles: the user's directory of roles; "" for none.
         role_digests: role name to digest of its document.
@@ -58,6 +60,8 @@ class Header:
     options: Mapping[str, str] = field(default_factory=dict)
     seed: int = 0
     workspace: str = ""
+    network: bool = False
+    read: tuple[str, ...] = ()
     base: str = ""
     roles: str = ""
     role_digests: Mapping[str, str] = field(default_factory=dict)
@@ -94,8 +98,9 @@ def unpack(values: Mapping[str, Any]) -> Header:
         )
     try:
         found = _known(Header, values)
+        found["read"] = tuple(found.get("read", ()))
         found["tasks"] = tuple(task_from_json(_known(Task, task)) for task in found["tasks"])
-        found["limits"] = Limits(**_known(Limits, found["limits"]))
+        found["limits"] = limits_from_json(found["limits"])
         return Header(**found)
     except (AttributeError, KeyError, TypeError) as error:
         raise LogError(

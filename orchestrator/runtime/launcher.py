@@ -23,7 +23,7 @@ import resource
 import select
 import sys
 
-from orchestrator.runtime import landlock, namespaces, usage
+from orchestrator.runtime import landlock, namespaces, seccomp, usage
 from orchestrator.runtime.syscalls import call
 
 TYPE_CHECKING = False  # importing `typing` would take as long as all the rest
@@ -173,6 +173,8 @@ def _confine(request: dict[str, Any]) -> None:
         read = [*request["read"], "/proc"]
         tcp = request["network"] or request["namespaces"]  # there, it leads nowhere
         landlock.restrict(request["landlock"], read, write, devices, tcp)
+    if request["seccomp"]:
+        seccomp.refuse_network()
 
 
 def _watch(child: int, request: dict[str, Any]) -> str:

@@ -43,6 +43,7 @@ class Request:
         network: whether it may use the network.
         namespaces: whether it gets namespaces of its own.
         landlock: version of Landlock to use; 0: none.
+        seccomp: whether a filter refuses it sockets of the network.
     """
 
     argv: list[str]
@@ -57,6 +58,7 @@ class Request:
     network: bool
     namespaces: bool
     landlock: int
+    seccomp: bool
 
     def pack(self) -> bytes:
         """Return it as the launcher reads it."""

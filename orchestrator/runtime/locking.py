@@ -6,7 +6,7 @@ import fcntl
 import json
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from orchestrator.errors import WorkspaceError
@@ -51,13 +51,49 @@ def run_lock(run_dir: Path) -> Iterator[None]:
         yield
 
 
+def run_lives(run_dir: Path) -> bool:
+    """Whether some process goes on with a run now, told by the lock that it holds.
+
+    The number of a process that ended may be another's by now; a lock ends with its holder.
+    Nothing is changed: looking never keeps a run from starting.
+
+    Raises:
+        WorkspaceError: the lock may not be looked at.
+    """
+    place = run_dir / "lock"
+    try:
+        with _gate(run_dir):
+            return _is_held(place)
+    except FileNotFoundError:
+        return False
+    except OSError as error:
+        raise WorkspaceError(
+            "it cannot be told whether the run is still going on",
+            str(place),
+            error.strerror or str(error),
+            "make the run's directory readable",
+        ) from error
+
+
+def _is_held(place: Path) -> bool:
+    handle = os.open(place, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(handle)
+    return False
+
+
 @contextmanager
 def _held(place: Path, run: str) -> Iterator[tuple[str, OSError] | None]:
     """Hold a lock file; yields who holds it, and the error, when it cannot be had."""
     handle = os.open(place, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o666)
     try:
         try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            with _gate(place.parent):
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
             yield _holder(handle), error
             return
@@ -67,6 +103,21 @@ def _held(place: Path, run: str) -> Iterator[tuple[str, OSError] | None]:
             yield None
         finally:
             os.ftruncate(handle, 0)
+    finally:
+        os.close(handle)
+
+
+@contextmanager
+def _gate(folder: Path) -> Iterator[None]:
+    """Let one process at a time, for a moment, try or look at a lock in a folder.
+
+    Looking takes the lock too: without this, whoever begins just then would be refused.
+    """
+    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        with suppress(OSError):  # some file systems cannot lock folders
+            fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
     finally:
         os.close(handle)
 

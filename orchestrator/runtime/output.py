@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from collections import deque
 
+from orchestrator.secrets import Redactor
+
 # Control sequences (colours, cursor), operating system commands (titles, links), other escapes,
 # and what is left of control characters but for tab and line feed.
 _ESCAPES = re.compile(
@@ -46,16 +48,33 @@ class BoundedOutput:
         while self._tail_size - len(self._tail[0]) >= self._tail_room:
             self._tail_size -= len(self._tail.popleft())
 
-    def kept(self) -> bytes:
-        """Return what was kept, with a line that says how much is missing, if anything is."""
+    def kept(self, margin: int = 0) -> bytes:
+        """Return what was kept, with a line that says how much is missing, if anything is.
+
+        Args:
+            margin: bytes on either side of what is missing that may be left out as well, so that
+                no word is cut in two: half a secret is not known for one.
+        """
+        head = bytes(self._head)
         tail = b"".join(self._tail)[-self._tail_room :] if self._tail else b""
-        missing = self.total - len(self._head) - len(tail)
-        if not missing:
-            return bytes(self._head) + tail
-        return bytes(self._head) + _notice(missing) + tail
+        if self.total == len(head) + len(tail):
+            return head + tail
+        if margin:
+            head = head[: max(_last_space(head), len(head) - margin, 0)]
+            tail = tail[min(_first_space(tail), margin) :]
+        return head + _notice(self.total - len(head) - len(tail)) + tail
 
 
-def readable(data: bytes, limit: int) -> tuple[str, int]:
+def _last_space(data: bytes) -> int:
+    return max(data.rfind(b"\n"), data.rfind(b" ")) + 1
+
+
+def _first_space(data: bytes) -> int:
+    found = [at for at in (data.find(b"\n"), data.find(b" ")) if at >= 0]
+    return min(found, default=len(data))
+
+
+def readable(data: bytes, limit: int, redactor: Redactor | None = None) -> tuple[str, int]:
     """Make output fit to be read by a model or a person.
 
     Escape sequences and control characters are taken out, undecodable bytes replaced, and the
@@ -64,11 +83,14 @@ def readable(data: bytes, limit: int) -> tuple[str, int]:
     Args:
         data: raw output.
         limit: bytes to show, after escape sequences are gone.
+        redactor: takes out secrets, once no escape sequence hides them any more.
 
     Returns:
         The text, and how many bytes were cut out of it.
     """
     plain = _ESCAPES.sub(b"", data.replace(b"\r\n", b"\n").replace(b"\r", b"\n"))
+    if redactor is not None:
+        plain = redactor.data(plain)
     if len(plain) <= limit:
         return plain.decode("utf-8", "replace"), 0
     head = plain[: limit // _HEAD_SHARE]

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from orchestrator.core.events import decode
+from orchestrator.core.encoding import decode
 from orchestrator.core.history import History
 from orchestrator.core.messages import RunStatus
 from orchestrator.core.states import TaskState

@@ -51,6 +51,10 @@ class NotRegularError(Exception):
     """There is something at a path, but not a regular file."""
 
 
+class NoFolderError(WorkspaceError, NotRegularError):
+    """A folder must be made where a file or a link stands."""
+
+
 class FolderCursor:
     """Walks from folder to folder below a root.
 
@@ -91,7 +95,7 @@ class FolderCursor:
             None if there is no such folder (and none is to be made).
 
         Raises:
-            WorkspaceError: a folder must be made where a file or a link stands.
+            NoFolderError: a folder must be made where a file or a link stands.
         """
         same = 0
         for name, known in zip(names, self._names, strict=False):
@@ -130,7 +134,7 @@ class FolderCursor:
     def _clear(self, parent: int, name: str) -> None:
         path = "/".join([*self._names, name])
         if self.clear is None or not self.clear(path):
-            raise WorkspaceError(
+            raise NoFolderError(
                 f"{path} is not a folder",
                 str(self.root),
                 "a file must go below it; symbolic links are never written through",
@@ -219,6 +223,45 @@ def status(folder: int, name: str) -> os.stat_result | None:
         return os.stat(name, dir_fd=folder, follow_symlinks=False)
     except FileNotFoundError:
         return None
+
+
+def standing(root: Path, path: str) -> str:
+    """Say what stands on disk where a file or the folders above it would be.
+
+    Args:
+        root: the root folder.
+        path: canonical path of the file.
+
+    Returns:
+        "" when nothing is in the way. A regular file at the path is not: it can be read and
+        replaced. Nor is an empty folder: a workspace holds files, and one takes its place.
+    """
+    folders, name = split(path)
+    names = [*folders, name]
+    with FolderCursor(root) as cursor:
+        for depth, part in enumerate(names):
+            parent = cursor.enter(names[:depth])
+            info = None if parent is None else status(parent, part)
+            if info is None or (stat.S_ISREG(info.st_mode) and depth == len(folders)):
+                return ""
+            here = "/".join(names[: depth + 1])
+            if not stat.S_ISDIR(info.st_mode):
+                return f"{here} is {_kind_of(info.st_mode)}"
+        handle = cursor.enter(names)
+        full = handle is not None and os.listdir(handle)  # noqa: PTH208  (an open folder has no path)
+        return f"{path} is a directory" if full else ""
+
+
+_KINDS: tuple[tuple[Callable[[int], bool], str], ...] = (
+    (stat.S_ISREG, "a file, so nothing can be below it"),
+    (stat.S_ISLNK, "a symbolic link; links are never written through"),
+    (stat.S_ISFIFO, "a named pipe, not a file"),
+    (stat.S_ISSOCK, "a socket, not a file"),
+)
+
+
+def _kind_of(mode: int) -> str:
+    return next((words for of_kind, words in _KINDS if of_kind(mode)), "a device, not a file")
 
 
 def write_new(folder: int, name: str, data: bytes, mode: int, sync: bool = False) -> Signature:

@@ -16,7 +16,8 @@ from pathlib import Path
 from typing import ParamSpec
 
 from orchestrator.core.decision import listed
-from orchestrator.core.events import Event, encode
+from orchestrator.core.encoding import encode
+from orchestrator.core.events import Event
 from orchestrator.core.limits import Limits
 from orchestrator.core.machine import Machine
 from orchestrator.core.messages import Request, Resume, Retry
@@ -36,6 +37,7 @@ from orchestrator.runtime.blobs import BlobStore
 from orchestrator.runtime.clock import SystemClock
 from orchestrator.runtime.commands import Commands
 from orchestrator.runtime.context import Context
+from orchestrator.runtime.continuity import check_roles
 from orchestrator.runtime.control import listening
 from orchestrator.runtime.coordinator import Coordinator, Listener
 from orchestrator.runtime.eventlog import Durability, SqliteLog
@@ -51,8 +53,11 @@ from orchestrator.runtime.header import (
 )
 from orchestrator.runtime.locking import run_lock
 from orchestrator.runtime.modes import find_mode
+from orchestrator.runtime.redaction import lost_with_secrets, make_redactor
 from orchestrator.runtime.results import RunResult
 from orchestrator.runtime.rundir import STATE, RunDir, new_run_id
+from orchestrator.runtime.sandbox import SandboxPolicy
+from orchestrator.runtime.scan import named_plainly
 from orchestrator.runtime.sharedfiles import reconcile
 from orchestrator.runtime.workspace import SharedTree, copy_fresh, dirty_files
 from orchestrator.spec.plan import Plan
@@ -214,8 +219,12 @@ def start(
         name = new_run_id()
         folder = RunDir.create(Path(run_dir or plan.base / STATE / "runs" / name))
         stack.callback(folder.discard)
+        outside = _outside_files(plan)
+        apart = (folder.path, *([workspace] if workspace else []))
+        SandboxPolicy.asked(plan.sandbox.network, outside, apart=apart)  # refuses what cannot be
         stack.enter_context(run_lock(folder.path))
-        blobs = BlobStore(folder.blobs, durable=durability == "full")
+        redactor = make_redactor(options)
+        blobs = BlobStore(folder.blobs, durability == "full", redactor)
         tree = _open_tree(plan, workspace, blobs, name, stack)
         entries = tree.scan() if tree else {}
         header = replace(
@@ -225,12 +234,14 @@ def start(
             limits=limits,
             workers=chosen.workers(count),
             model=actor.name,
+            network=plan.sandbox.network,
+            read=outside,
             workspace=str(workspace or ""),
             role_digests={role.name: role.digest for role in roles.values()},
             manifest=save_manifest(entries, blobs) if tree else "",
             git=git_revision(workspace) if workspace else "",
         )
-        log = SqliteLog.create(folder.events, pack(header), durability)
+        log = SqliteLog.create(folder.events, pack(header), durability, redactor)
         stack.callback(log.close)
         machine = make_machine(header, roles, entries)
         assembly = Assembly(header, folder, blobs, tree, entries, roles, actor, commands)
@@ -279,22 +290,24 @@ def start_again(
         log = SqliteLog.open(folder.events, durability)
         stack.callback(log.close)
         header = unpack(log.header)
-        if limits is not None:
-            count = _check_workers(limits.workers)
-            workers = find_mode(header.mode).workers(count)
-            header = replace(header, limits=limits, workers=workers)
+        _need_all(lost_with_secrets(log.header))
         blobs = BlobStore(folder.blobs, durable=durability == "full")
         tree = None
         if header.workspace:
-            tree = SharedTree(_still_there(Path(header.workspace)), blobs)
+            named = named_plainly(header.tasks)
+            tree = SharedTree(_still_there(Path(header.workspace)), blobs, named)
             stack.enter_context(tree.lock(header.run))
         entries = load_manifest(header.manifest, blobs) if header.manifest else {}
         roles = roles_of(header.tasks, Path(header.roles) if header.roles else None)
+        check_roles(header, roles)
         actor = Actor.again(header, model, work)
         stack.callback(actor.close)
         check_needs(header.tasks, bool(header.workspace), actor)
         machine = make_machine(header, roles, entries)
         at = fold_log(machine, log)
+        in_force = limits or machine.state.rules.limits
+        count = find_mode(header.mode).workers(_check_workers(in_force.workers))
+        header = replace(header, limits=in_force, workers=count)
         assembly = Assembly(header, folder, blobs, tree, entries, roles, actor, commands)
         coordinator = assembly.coordinator(machine, log, SystemClock(at), listeners)
         first: list[Request] = list(reconcile(machine, tree, entries)) if tree else []
@@ -303,7 +316,7 @@ def start_again(
         log.append([encode(event) for event in told])
         for listener in listeners:
             listener(told)
-        coordinator.post(Resume())
+        coordinator.post(Resume(limits))
         if control:
             stack.enter_context(listening(folder, coordinator))
         failure = blobs.on_failure = DiskFailure(coordinator)
@@ -358,6 +371,11 @@ def _asked(plan: Plan, mode: str, options: Mapping[str, str], seed: int) -> Head
     )
 
 
+def _outside_files(plan: Plan) -> tuple[str, ...]:
+    """Return what commands may read outside the workspace, as absolute paths."""
+    return tuple(str(plan.base / Path(path).expanduser()) for path in plan.sandbox.read)
+
+
 def _check_workers(count: int) -> int:
     if not 1 <= count <= MOST_WORKERS:
         raise UsageError(
@@ -367,6 +385,16 @@ def _check_workers(count: int) -> int:
             f"give 1 to {MOST_WORKERS}",
         )
     return count
+
+
+def _need_all(lost: Sequence[str]) -> None:
+    """Refuse to go on without what the log must not hold."""
+    if lost:
+        raise UsageError(
+            f"this run cannot be resumed: {listed(lost, 5)} held a secret",
+            why="secrets are not kept in a log",
+            fix="start the plan again; give secrets in the environment, not in a plan or an option",
+        )
 
 
 def _still_there(workspace: Path) -> Path:
@@ -403,8 +431,9 @@ def _open_tree(
 ) -> SharedTree | None:
     if workspace is None or plan.workspace is None:
         return None
+    named, withheld = named_plainly(plan.tasks), list[str]()
     if workspace != plan.workspace:
-        copy_fresh(plan.workspace, workspace)
-    tree = SharedTree(workspace, blobs)
+        withheld = copy_fresh(plan.workspace, workspace, named)
+    tree = SharedTree(workspace, blobs, named, withheld)
     stack.enter_context(tree.lock(run))
     return tree

@@ -54,16 +54,11 @@ class RunDir:
             path: absent, or an empty directory.
 
         Raises:
-            WorkspaceError: it holds something, or it cannot be made; nothing was changed.
+            WorkspaceError: it holds something, or it cannot be made; nothing was overwritten.
         """
         run = cls(path)
         if _holds_something(run.path):
-            raise WorkspaceError(
-                "the run directory is not empty",
-                str(run.path),
-                "the log of a run is never mixed with anything else",
-                "resume the run that is there, or choose another directory with --run-dir",
-            )
+            raise _taken(run)
         if run.path.parent.name == "runs" and run.path.parent.parent.name == STATE:
             make_state_folder(run.path.parent.parent.parent)
         try:
@@ -197,6 +192,29 @@ def _holds_something(path: Path) -> bool:
 
 def _ignore_all(folder: Path) -> None:
     (folder / ".gitignore").write_text("*\n", encoding="utf-8")
+
+
+def _taken(run: RunDir) -> WorkspaceError:
+    if run.events.exists():
+        return WorkspaceError(
+            "the run directory holds a run already",
+            str(run.path),
+            "each run has a log of its own",
+            "resume that run, or choose another directory with --run-dir",
+        )
+    names = sorted(entry.name for entry in run.path.iterdir())
+    more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
+    begun = {"blobs", "copies"}.issubset(names)
+    return WorkspaceError(
+        "the run directory is not empty, and holds no run",
+        str(run.path),
+        "a run that was ended before it had begun left it, without a log (events.db)"
+        if begun
+        else f"nothing there is overwritten: {', '.join(names[:_SHOWN])}{more}",
+        "remove it, or choose another directory with --run-dir"
+        if begun
+        else "choose a directory that is absent or empty with --run-dir",
+    )
 
 
 def _unwritable(path: Path, error: OSError) -> WorkspaceError:

@@ -14,7 +14,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from orchestrator.errors import UsageError
+from orchestrator.errors import PlanError, Problem, UsageError
 from orchestrator.runtime.enforcement import SYSTEM, Enforcement, probe
 from orchestrator.runtime.launching import Launched, Request
 from orchestrator.runtime.processes import CommandLimits
@@ -43,6 +43,7 @@ class SandboxPolicy:
         read: read these too: what the copies link, data sets.
         landlock: use Landlock where the kernel has it.
         namespaces: use namespaces where the system allows it.
+        seccomp: where there are no namespaces, refuse sockets of the network by a filter.
 
     Raises:
         UsageError: `read` names a folder that is too much to grant.
@@ -52,6 +53,7 @@ class SandboxPolicy:
     read: tuple[Path, ...] = ()
     landlock: bool = True
     namespaces: bool = True
+    seccomp: bool = True
 
     def __post_init__(self) -> None:
         for path in self.read:
@@ -69,8 +71,36 @@ class SandboxPolicy:
         Links that lead to everything, or to a home directory, are not granted.
         """
         targets = [Path(text) for text in links.values() if text.startswith("/")]
-        private = (*_OWN, Path.home().resolve())
+        private = (*_OWN, _home())
         return cls(read=tuple(path for path in targets if not _holds(path.resolve(), private)))
+
+    @classmethod
+    def asked(
+        cls,
+        network: bool = False,
+        read: Iterable[str] = (),
+        *,
+        links: Mapping[str, str] | None = None,
+        apart: Iterable[Path] = (),
+    ) -> SandboxPolicy:
+        """Return the policy that a plan asks for.
+
+        Args:
+            network: commands may use the network.
+            read: files and folders that they may read besides, never change: absolute, or from
+                the home directory (``~/data``).
+            links: symbolic links in the copies: path to text; see `for_links`.
+            apart: folders that must stay out of reach: the workspace, the run's.
+
+        Raises:
+            PlanError: some of `read` cannot be granted; every one is in `problems`.
+        """
+        private = [Path(os.path.realpath(folder)) for folder in apart]
+        problems = [found for text in read if (found := _mistake(text, private))]
+        if problems:
+            raise PlanError("commands cannot be given all that they are to read", problems=problems)
+        linked = cls.for_links(links or {})
+        return cls(network, (*linked.read, *(Path(text).expanduser() for text in read)))
 
     def enforced(self) -> Enforcement:
         """Return what of the sandbox holds on this machine under this policy."""
@@ -81,6 +111,7 @@ class SandboxPolicy:
             namespaces=best.namespaces and self.namespaces,
             why_not=best.why_not if self.namespaces else "they are switched off",
             network=self.network,
+            seccomp=best.seccomp and self.seccomp,
         )
 
 
@@ -136,19 +167,45 @@ class Sandbox:
             network=self.policy.network,
             namespaces=alone,
             landlock=self.enforced.landlock,
+            seccomp=self.enforced.seccomp and not alone and not self.policy.network,
         )
         return Launched(request, environment)
 
     def _find_readable(self, cwd: Path) -> tuple[list[str], dict[str, str]]:
         """Return the real paths of what may be read, and the symbolic links on the way there."""
         # Granting a folder grants all beneath it: none may lie above these.
-        private = (*_OWN, Path.home(), Path.home().resolve(), cwd, cwd.resolve())
+        private = (*_OWN, Path(os.path.expanduser("~")), _home(), cwd, cwd.resolve())  # noqa: PTH111
         places = [Path(name) for name in (*SYSTEM, sys.prefix, sys.base_prefix, sys.executable)]
         places += [Path(_NAMES)] if self.policy.network else []
         places += _tools(self._environment, private)
         for given in self.policy.read:
             places += [given.absolute(), *_interpreter(given, private)]
         return _outermost(os.path.realpath(path) for path in places), dict(_links(places))
+
+
+def _mistake(text: str, apart: Sequence[Path]) -> Problem | None:
+    """Return what is wrong with a path that commands are to read, if something is."""
+    where = f"sandbox.read: {text}"
+    path = Path(os.path.expanduser(text))  # noqa: PTH111 - an unknown user's stays as it is
+    if not path.is_absolute():
+        why = "commands run in private copies, so it is not said from where to look"
+        fix = "give it from / or from ~; what lies in the workspace can be read already"
+        return Problem("the path is not absolute", where, why, fix)
+    real = Path(os.path.realpath(path))
+    if not real.exists():
+        return Problem("there is no such file or folder", where, fix="make it, or leave it out")
+    if _holds(real, (*_OWN, _home())):
+        why = "it holds what is private, or kept apart for each command"
+        return Problem("it is too much to grant", where, why, "name the folders in it that count")
+    if any(real.is_relative_to(one) or one.is_relative_to(real) for one in apart):
+        why = "commands must not see the shared tree, the log or other copies: only their own cut"
+        fix = "leave it out (their copy has the workspace's files), or move it elsewhere"
+        return Problem("it overlaps the workspace or the run's directory", where, why, fix)
+    return None
+
+
+def _home() -> Path:
+    return Path(os.path.realpath(os.path.expanduser("~")))  # noqa: PTH111 - there may be none
 
 
 def _tools(environment: Mapping[str, str], private: Sequence[Path]) -> Iterator[Path]:

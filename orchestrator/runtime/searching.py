@@ -19,6 +19,9 @@ SEARCH_SECONDS = 5.0
 PATTERN_LIMIT = 1000
 """Characters of a pattern."""
 
+LINE_LIMIT = 300
+"""Characters of a line that are shown."""
+
 # A pattern that calls itself takes a gigabyte in a second, before its time is over.
 _RECURSION = regex.compile(r"(?<!\\)\(\?(?:R|P>|&|[+-]?\d)")
 
@@ -45,10 +48,13 @@ def compile_pattern(pattern: str) -> regex.Pattern[str]:
         ) from None
 
 
-def matching_lines(pattern: regex.Pattern[str], path: str, text: str, end: float) -> Iterator[str]:
-    """Yield the lines of a file that match, as path:line:text.
+def matching_lines(
+    pattern: regex.Pattern[str], text: str, path: str, end: float
+) -> Iterator[tuple[int, str]]:
+    """Yield the lines of a file that match: their number, from 1, and their beginning.
 
     Args:
+        path: the file, for the refusal.
         end: when the time of the search is over, on the monotonic clock.
 
     Raises:
@@ -60,7 +66,7 @@ def matching_lines(pattern: regex.Pattern[str], path: str, text: str, end: float
             if rest <= 0:
                 raise TimeoutError
             if pattern.search(line, timeout=rest, concurrent=True):  # other threads go on
-                yield f"{path}:{number}:{line[:300]}"
+                yield number, line[:LINE_LIMIT]
     except (TimeoutError, MemoryError):
         raise ToolRefusedError(
             f"the search took too long (more than {SEARCH_SECONDS:.0f} s) and was ended in {path}",

@@ -7,19 +7,18 @@ what is allowed, because its reader is a model that must choose its next step.
 
 from __future__ import annotations
 
-import re
 import shlex
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import islice
 from time import monotonic
 from typing import Any
 
 from orchestrator.core.decision import listed
 from orchestrator.core.messages import Done, Granted, Refused, Reply, Stop
-from orchestrator.core.paths import PathError, canonical
+from orchestrator.core.paths import PathError, canonical, leaves
 from orchestrator.core.regions import WHOLE, Region, split
-from orchestrator.core.scope import GlobError, Scope
-from orchestrator.core.task import Task
+from orchestrator.core.scope import Scope
 from orchestrator.runtime.attemptfiles import Written
 from orchestrator.runtime.context import CommandRun, Context, TestRun
 from orchestrator.runtime.gates import (
@@ -32,9 +31,14 @@ from orchestrator.runtime.gates import (
     need_read,
     need_write,
     plain,
+    shown,
+    test_names,
     text_of,
+    wanted_files,
 )
+from orchestrator.runtime.parts import part_of
 from orchestrator.runtime.searching import SEARCH_SECONDS, compile_pattern, matching_lines
+from orchestrator.spec.operations import OPERATIONS
 from orchestrator.spec.roles import Operation, Role
 
 READ_LIMIT = 100_000
@@ -42,8 +46,6 @@ READ_LIMIT = 100_000
 
 LISTED = 500
 """Paths or matching lines that one call returns."""
-
-_TASK_ID = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*")
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,8 +90,7 @@ class Toolbox:
         """Carry out one call of a model; never raises for what a model sent."""
         operation = self._role.operation(name)
         if operation is None:
-            tools = listed((tool.name for tool in self._role.tools), 50)
-            return refused(f"role {self._role.name} has no tool {name!r}", f"use one of {tools}")
+            return self._no_such_tool(context, name, given)
         problems = operation.check(given)
         if problems:
             lines = "\n".join(f"- {problem}" for problem in problems)
@@ -103,6 +104,14 @@ class Toolbox:
         except ToolRefusedError as refusal:
             return refused(refusal.why, refusal.fix)
 
+    def _no_such_tool(self, context: Context, name: str, given: Mapping[str, Any]) -> Outcome:
+        tools = listed((tool.name for tool in self._role.tools), 50)
+        why, fix = f"role {self._role.name} has no tool {shown(name)!r}", f"use one of {tools}"
+        if name in OPERATIONS:  # no misspelling: another role has it, this one must not
+            path = given.get("path", "") if isinstance(given, Mapping) else ""
+            context.overstep(name, shown(path) if isinstance(path, str) else "", why, fix)
+        return refused(why, fix)
+
     # --- reading --------------------------------------------------------------------------------
 
     def _list_files(self, context: Context, glob: str = "**") -> Outcome:
@@ -112,10 +121,7 @@ class Toolbox:
         return Outcome(shown + more)
 
     def _readable(self, context: Context, glob: str) -> list[str]:
-        try:
-            wanted = Scope((glob,))
-        except GlobError as error:
-            raise ToolRefusedError(error.what, error.fix) from None
+        wanted = wanted_files([glob])
         return [
             path
             for path in context.files.view.paths()
@@ -158,8 +164,13 @@ class Toolbox:
         end = monotonic() + SEARCH_SECONDS
         for path in self._readable(context, glob):
             data = context.files.view.copy.read(path)
-            if data is not None and b"\0" not in data[:8000]:
-                found += matching_lines(compiled, path, data.decode(errors="replace"), end)
+            if data is None or b"\0" in data[:8000]:
+                continue
+            lines = matching_lines(compiled, data.decode(errors="replace"), path, end)
+            told = [*islice(lines, LISTED - len(found) + 1)]  # one more says that there is more
+            if shows := [Region(number - 1, number) for number, _ in told[: LISTED - len(found)]]:
+                context.files.glimpse(path, shows)
+            found += [f"{path}:{number}:{line}" for number, line in told]
             if len(found) > LISTED:
                 return Outcome("\n".join(found[:LISTED]) + "\n… and more; narrow the glob")
         return Outcome("\n".join(found) or "No line matches.")
@@ -207,12 +218,16 @@ class Toolbox:
     # --- commands -------------------------------------------------------------------------------
 
     def _run_tests(self, context: Context, tests: list[str] | None = None) -> Outcome:
-        names = tuple(plain(path) for path in tests or ())
-        result = context.test(names or None)
+        names = test_names(tests or ())
+        chosen = bool(names) and "{tests}" in context.task.test
+        result = context.test(names if chosen else None)
         if result is None:
             return Outcome(
                 "This task has no test command: nothing was run. Submit when it is done."
             )
+        if names and not chosen:
+            why = "The test command of this task takes no names: it was run as it is."
+            return replace(_verdict(result), text=f"{why}\n{_verdict(result).text}")
         return _verdict(result)
 
     def _run_command(self, context: Context, command: str) -> Outcome:
@@ -242,6 +257,7 @@ class Toolbox:
     # --- talking and reshaping ------------------------------------------------------------------
 
     def _widen_scope(self, context: Context, globs: list[str], reason: str) -> Outcome:
+        wanted_files(globs)  # the coordinator shall not be the first to look at them
         reply = context.widen(tuple(globs), reason)
         return _done(context, reply, f"Granted: you may now write {listed(globs)}.")
 
@@ -261,30 +277,10 @@ class Toolbox:
         return Outcome("\n\n".join(found[-20:]) or "No note matches.")
 
     def _split_task(self, context: Context, tasks: list[dict[str, Any]], reason: str) -> Outcome:
-        parts = tuple(_part(context.task, part) for part in tasks)
+        parts = tuple(part_of(context, self._role, part) for part in tasks)
         names = listed(part.id for part in parts)
         text = f"Added: {names}. They start when their files are free."
         return _done(context, context.split(parts), text)
-
-
-def _part(parent: Task, given: Mapping[str, Any]) -> Task:
-    if not _TASK_ID.fullmatch(given["id"]):
-        raise ToolRefusedError(
-            f"{given['id']!r} cannot be the id of a task",
-            "use letters, digits, `_`, `-` and `.`, for example `parser-tests`",
-        )
-    lists: dict[str, Any] = {
-        k: tuple(given[k]) for k in ("writes", "reads", "depends_on", "tests") if k in given
-    }
-    test = given.get("test", parent.test if "{tests}" in parent.test and "tests" in given else "")
-    return Task(
-        id=given["id"],
-        title=given["title"],
-        instructions=given["instructions"],
-        role=parent.role,
-        test=test,
-        **lists,
-    )
 
 
 def _done(context: Context, reply: Reply, text: str) -> Outcome:
@@ -325,13 +321,15 @@ def _command_told(run: CommandRun) -> Outcome:
 def _record_beyond_role(context: Context, operation: Operation, given: Mapping[str, Any]) -> None:
     """Have it counted if what is wrong with a call is that it leaves the role's bounds."""
     path = given.get("path") if isinstance(given, Mapping) else None
-    try:
-        beyond = isinstance(path, str) and not Scope(operation.files).matches(canonical(path))
-    except PathError:
+    if not isinstance(path, str) or not operation.files:
         return
-    if beyond and operation.files:
-        why = f"{path} is outside the files of the role"
-        context.overstep(operation.name, str(path), why, "keep to the files of the role")
+    try:
+        beyond = not Scope(operation.files).matches(canonical(path))
+    except PathError:
+        beyond = leaves(path)
+    if beyond:
+        why = f"{shown(path)} is outside the files of the role"
+        context.overstep(operation.name, shown(path), why, "keep to the files of the role")
 
 
 _TOOLS: Mapping[str, Callable[..., Outcome]] = {

@@ -12,12 +12,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from threading import Thread
 from traceback import extract_tb
 from typing import Protocol
 
+from orchestrator.core.limits import Limits
 from orchestrator.core.messages import (
     Claim,
     Granted,
@@ -29,12 +30,16 @@ from orchestrator.core.messages import (
     Stop,
 )
 from orchestrator.errors import ModelError, OrchestratorError
-from orchestrator.models.base import Briefing, Exchange, Model, ToolResult, Turn
+from orchestrator.models.asking import Answer, ask
+from orchestrator.models.base import Briefing, Exchange, Model, ToolResult, Turn, Usage
 from orchestrator.models.cost import dollars
+from orchestrator.models.estimate import against_limit, estimate
+from orchestrator.models.gate import ProviderGate, gate_for
 from orchestrator.runtime.blobs import BlobStore
 from orchestrator.runtime.context import Context, TestRun, Work
 from orchestrator.runtime.interruption import Interruption
 from orchestrator.runtime.tools import Toolbox
+from orchestrator.runtime.watching import Watch
 
 IDLE_TURNS = 3
 """Turns without a tool call after which an attempt is ended."""
@@ -154,6 +159,9 @@ class AgentWork:
         brief: writes the briefing of an attempt.
         toolboxes: the tools of each role, by role name.
         blobs: where transcripts are kept.
+        limits: the run's limits; those about progress are watched here.
+        gate: through which the provider is asked, by all workers; None: one without limits.
+        rank: a task's longest remaining path, in seconds: who is asked first.
     """
 
     def __init__(
@@ -162,36 +170,82 @@ class AgentWork:
         brief: Callable[[Context], Briefing],
         toolboxes: Mapping[str, Toolbox],
         blobs: BlobStore,
+        limits: Limits = Limits(),  # noqa: B008  (frozen)
+        gate: ProviderGate | None = None,
+        rank: Callable[[str], float] = lambda task: 0.0,
     ) -> None:
         self._model, self._brief = model, brief
         self._toolboxes, self._blobs = toolboxes, blobs
+        self._limits, self._rank = limits, rank
+        self._gate = gate or gate_for(model)
 
     def __call__(self, context: Context) -> Reply:
         """Do one attempt: ask the model, carry out its tool calls, tell it the results."""
-        briefing, history = self._brief(context), list[Exchange]()
+        briefing, history = self._briefing(context), list[Exchange]()
+        watch = context.watch = Watch(self._limits.repeats, self._limits.unchanged_tests)
         while True:
-            number = len(history) + 1
-            said = self._keep(history[-1:])
-            if not context.report("reason", number, Spent(), said, context.take_verdict()):
+            expected = estimate(self._model, briefing, history)
+            if not self._begin(context, history, expected, watch):
                 return _ENDED
-            _tell_news(history, context)
-            try:
-                turn = self._model.next_turn(briefing, history, context.interrupt)
-            except ModelError as error:
-                return context.give_up("model_error", str(error))
-            except Exception as error:  # somebody's own model: it ends the attempt, not the thread
-                return context.give_up("model_error", _place(error))
-            tools = [call.name for call in turn.calls]
-            # What is kept of a turn goes with the next report; after the last one there is none.
-            last = self._keep([Exchange(turn)]) if _ENDING.intersection(tools) else ""
-            if not context.report("write", number, self._spent(turn), last, ", ".join(tools)):
+            answer = self._ask_model(context, briefing, history, expected)
+            if isinstance(answer, str):
+                return context.give_up("model_error", answer)
+            turn, spent = answer.outcome, self._spent(answer)
+            if isinstance(turn, ModelError):
+                return context.give_up("model_error", str(turn), spent)
+            if not self._took(context, len(history) + 1, turn, spent, answer.waited):
                 return _ENDED
             exchange, ending = self._carry_out(context, turn)
             history.append(exchange)
-            if ending is None and _idle(history):
-                ending = context.give_up("gave_up", "the model stopped using its tools")
+            watch.turn(exchange)
+            ending = ending or self._no_way_on(context, history, watch)
             if ending is not None:
                 return ending
+
+    def _begin(
+        self, context: Context, history: list[Exchange], expected: Usage, watch: Watch
+    ) -> bool:
+        """Ask whether the next turn may begin, and pass on what is new; False: it may not."""
+        said, told, nudge = self._keep(history), context.take_verdict(), watch.nudge()
+        detail = "; ".join(word for word in (told, "told that it makes no progress") if word)
+        begun = context.report(
+            "reason", len(history) + 1, Spent(), said, detail if nudge else told,
+            expects=self._price(expected, expected),
+        )  # fmt: skip
+        if begun:
+            _tell_news(history, context, nudge)
+        return begun
+
+    def _ask_model(
+        self, context: Context, briefing: Briefing, history: list[Exchange], expected: Usage
+    ) -> Answer | str:
+        """Ask for a turn when it is this attempt's time; say so when the model itself breaks."""
+        tokens = against_limit(expected, history)
+        try:
+            return ask(
+                self._model, briefing, history, context.interrupt, self._gate,
+                rank=self._rank(context.task.id), tokens=tokens,
+            )  # fmt: skip
+        except Exception as error:  # somebody's own model: it ends the attempt, not the thread
+            return _place(error)
+
+    def _took(self, context: Context, number: int, turn: Turn, spent: Spent, waited: float) -> bool:
+        """Report what a turn took; False: the lease has ended meanwhile."""
+        tools = [call.name for call in turn.calls]
+        # What is kept of a turn goes with the next report; after the last one there is none.
+        last = self._keep([Exchange(turn)]) if _ENDING.intersection(tools) else ""
+        return context.report("write", number, spent, last, ", ".join(tools), waited=waited)
+
+    def _no_way_on(self, context: Context, history: list[Exchange], watch: Watch) -> Reply | None:
+        if _idle(history):
+            return context.give_up("gave_up", "the model stopped using its tools")
+        stuck = watch.stuck()
+        return context.give_up("no_progress", stuck) if stuck else None
+
+    def _briefing(self, context: Context) -> Briefing:
+        """Return the briefing without secrets that the plan may hold."""
+        briefing, clean = self._brief(context), self._blobs.redactor.text
+        return replace(briefing, system=clean(briefing.system), opening=clean(briefing.opening))
 
     def _carry_out(self, context: Context, turn: Turn) -> tuple[Exchange, Reply | None]:
         """Carry out the calls of a turn, in order, until one of them ends the attempt."""
@@ -199,7 +253,8 @@ class AgentWork:
         results = []
         for call in turn.calls:
             outcome = toolbox.use(context, call.name, call.input)
-            results.append(ToolResult(call.id, outcome.text, outcome.is_error))
+            text = self._blobs.redactor.known_out(outcome.text)
+            results.append(ToolResult(call.id, text, outcome.is_error))
             if outcome.ending is not None:
                 return Exchange(turn, tuple(results)), outcome.ending
         if turn.stop == "refusal":
@@ -207,21 +262,21 @@ class AgentWork:
             return told, context.give_up("gave_up", f"the model refused: {turn.text}")
         return Exchange(turn, tuple(results), _hint(turn)), None
 
-    def _spent(self, turn: Turn) -> Spent:
-        usage = turn.usage
-        return Spent(
-            usage.input,
-            usage.output,
-            usage.cache_read,
-            usage.cache_write,
-            dollars(self._model, usage),
-        )
+    def _spent(self, answer: Answer) -> Spent:
+        return self._price(answer.usage, *answer.spent)
 
-    def _keep(self, exchanges: list[Exchange]) -> str:
-        if not exchanges:
+    def _price(self, usage: Usage, *requests: Usage) -> Spent:
+        usd = dollars(self._model, *requests)
+        return Spent(usage.input, usage.output, usage.cache_read, usage.cache_write, usd)
+
+    def _keep(self, history: list[Exchange]) -> str:
+        """Keep the last turn, with what the agent was told before it."""
+        if not history:
             return ""
-        text = json.dumps(asdict(exchanges[0]), ensure_ascii=False, default=str)
-        return self._blobs.put(text.encode(errors="replace"))
+        heard = history[-2].notice if len(history) > 1 else ""
+        kept = {**asdict(history[-1]), "heard": heard}
+        text = json.dumps(kept, ensure_ascii=False, default=str)
+        return self._blobs.put_json(text)
 
 
 def _hint(turn: Turn) -> str:
@@ -243,12 +298,13 @@ def _idle(history: list[Exchange]) -> bool:
     return len(last) == IDLE_TURNS and not any(exchange.turn.calls for exchange in last)
 
 
-def _tell_news(history: list[Exchange], context: Context) -> None:
-    """Append messages and changes of files that were read to what the model is told next."""
+def _tell_news(history: list[Exchange], context: Context, nudge: str) -> None:
+    """Append messages, changes of files that were read, and a nudge to what is told next."""
     if not history:
         return  # nothing has been said yet; it is told after the first turn
     lines = [f"Message from {m.sender} ({m.kind}): {m.text}" for m in context.take_mail()]
     lines += [f"{notice}. Read it again if it matters." for notice in context.take_notices()]
+    lines += [nudge] if nudge else []
     if lines:
         last = history[-1]
         notice = "\n".join([last.notice, *lines] if last.notice else lines)

@@ -10,12 +10,13 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path, PurePosixPath
 
+from orchestrator.analysis.versioned import dirty_files, ignored_among, list_tree
 from orchestrator.errors import WorkspaceError
 from orchestrator.runtime.blobs import BlobStore
 from orchestrator.runtime.fresh import copy_fresh
@@ -36,7 +37,6 @@ from orchestrator.runtime.rooted import (
 )
 from orchestrator.runtime.rundir import STATE, make_state_folder
 from orchestrator.runtime.scan import Entry, scan_tree
-from orchestrator.runtime.versioned import dirty_files, ignored_among, list_tree
 
 __all__ = ["Entry", "SharedTree", "copy_fresh", "dirty_files"]
 
@@ -65,14 +65,23 @@ class SharedTree:
     Args:
         root: the workspace.
         blobs: where contents are kept before they are replaced.
+        named: files made to hold secrets that are versioned nevertheless; see `scan_tree`.
+        withheld: files that were not copied here for that they hold secrets.
     """
 
-    def __init__(self, root: Path, blobs: BlobStore) -> None:
+    def __init__(
+        self,
+        root: Path,
+        blobs: BlobStore,
+        named: Collection[str] = (),
+        withheld: Collection[str] = (),
+    ) -> None:
         self.root = root.resolve()
         self.blobs = blobs
         self._made: set[str] = set()  # folders that are ours to remove when they become empty
         self._executable: dict[str, bool] = {}  # of files that were deleted, for their return
         self._links: Mapping[str, str] | None = None
+        self._named, self._withheld = named, set(withheld)
 
     def scan(self) -> dict[str, Entry]:
         """Read every versioned file once.
@@ -83,8 +92,9 @@ class SharedTree:
         Raises:
             WorkspaceError: files cannot be read, all of them named; or git fails.
         """
-        found = scan_tree(self.root)
+        found = scan_tree(self.root, self._named)
         self._links = found.links
+        self._withheld.update(found.withheld)
         return found.files
 
     def ignored(self) -> list[str]:
@@ -100,6 +110,11 @@ class SharedTree:
         if self._links is None:
             self.scan()
         return self._links or {}
+
+    def withheld(self) -> list[str]:
+        """Return the files that are no versions because they are made to hold secrets."""
+        self.links()
+        return sorted(self._withheld)
 
     def ignored_among(self, paths: list[str]) -> set[str]:
         """Return those of `paths` that would not be versioned if they stood in the tree."""
@@ -253,6 +268,9 @@ class SharedTree:
 
     def _replace(self, folder: int, path: str, version: _Version) -> str | None:
         name = split(path)[1]
+        if version.expected is None:
+            with suppress(OSError):  # an empty folder gives way to a new file: nobody versions it
+                os.rmdir(name, dir_fd=folder)
         while True:
             found, current = self._current(folder, name)
             if found is not None and current not in (version.expected, version.digest):

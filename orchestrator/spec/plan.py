@@ -19,7 +19,15 @@ from orchestrator.spec import directories, overlapcheck, plancheck, scopecheck
 from orchestrator.spec.findings import Finding, as_finding, errors, in_order
 from orchestrator.spec.places import CodePlaces, FilePlaces, Places
 from orchestrator.spec.plancheck import TaskList
-from orchestrator.spec.plandata import Draft, is_plain, plan_to_data, read_draft, task_to_data, tidy
+from orchestrator.spec.plandata import (
+    Draft,
+    SandboxRules,
+    is_plain,
+    plan_to_data,
+    read_draft,
+    task_to_data,
+    tidy,
+)
 from orchestrator.spec.schemacheck import Mistake, mistakes
 from orchestrator.spec.yamldoc import Document, read_document, shown_path
 
@@ -46,6 +54,7 @@ class Plan:
         into: directory for a copy of the workspace to work on; absolute; None: work in place.
         roles: directory of role specs, looked at before the built-in ones; absolute.
         model: what answers for the agents, unless `run` is told otherwise.
+        sandbox: what commands may do beyond the private copy in which they run.
         base: directory that relative paths are resolved against, those inside `model` as well.
         path: the plan's file; None when the plan was built in code.
         digest: SHA-256 of that file in hexadecimal.
@@ -62,6 +71,7 @@ class Plan:
     into: Path | None = None
     roles: Path | None = None
     model: str = ""
+    sandbox: SandboxRules = field(default_factory=SandboxRules)
     base: Path = field(default_factory=Path.cwd)
     path: Path | None = None
     digest: str = ""

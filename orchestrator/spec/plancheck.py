@@ -160,6 +160,8 @@ def check_limits(these: TaskList, limits: Limits) -> list[Finding]:
             ("turns", task.turns, limits.turns),
             ("attempts", task.attempts, limits.attempts),
             ("tokens", task.tokens, limits.tokens),
+            ("usd", task.usd, limits.usd),
+            ("commands", task.commands, limits.commands),
             ("wall", task.seconds, limits.wall),
         ):
             if own is not None and run is not None and own > run:

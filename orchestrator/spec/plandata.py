@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from orchestrator.core.limits import Limits
+from orchestrator.core.limits import Budget, Limits, ProviderLimits
 from orchestrator.core.task import Task
 from orchestrator.spec.durations import format_duration, parse_duration
 from orchestrator.spec.schemacheck import Pointer
@@ -20,14 +20,34 @@ DEFAULT_ROLE = "implementer"
 """Role of a task in a plan file that names none, neither itself nor in `defaults`."""
 
 _LISTS = ("depends_on", "writes", "reads", "shares", "tests")
-_TASK_LIMITS = {"turns": "turns", "attempts": "attempts", "tokens": "tokens", "wall": "seconds"}
-_DURATIONS = {"wall", "lease", "estimate", "seconds"}
+_TASK_LIMITS = {
+    "turns": "turns",
+    "attempts": "attempts",
+    "tokens": "tokens",
+    "usd": "usd",
+    "commands": "commands",
+    "wall": "seconds",
+}
+_DURATIONS = {"wall", "lease", "estimate", "seconds", "backoff"}
 _PLAIN = ("name", "goal", "model", "mode", "validate")
 _PATHS = ("workspace", "into", "roles")
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}")
 _DEFAULTS = tuple(
     (entry.name, entry.default) for entry in fields(Task) if entry.name not in ("id", "depends_on")
 )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SandboxRules:
+    """What commands may do beyond the private copy in which they run.
+
+    Attributes:
+        network: whether they may use the network.
+        read: files and directories outside the workspace that they may read, as written.
+    """
+
+    network: bool = False
+    read: tuple[str, ...] = ()
 
 
 @dataclass(slots=True)
@@ -59,7 +79,8 @@ def read_draft(data: Mapping[str, Any], wrong: Collection[Pointer]) -> Draft:
     top, draft = sieve.good(data), Draft()
     draft.values = {key: top[key] for key in _PLAIN if key in top}
     draft.values |= {key: Path(top[key]) for key in _PATHS if key in top}
-    draft.values["limits"] = Limits(**_seconds(top.get("limits", {})))
+    draft.values["limits"] = _limits(top.get("limits", {}))
+    draft.values["sandbox"] = SandboxRules(**_tuples(top.get("sandbox", {})))
     defaults = top.get("defaults", {})
     rows = data.get("tasks")
     for row, entry in enumerate(rows if isinstance(rows, list) else ()):
@@ -94,6 +115,18 @@ class _Sieve:
             elif where not in self.wrong and isinstance(inner, dict):
                 result[key] = self.good(inner, *where)
         return result
+
+
+def _limits(values: Mapping[str, Any]) -> Limits:
+    found = _seconds(values)
+    roles = found.get("roles", {}).items()
+    found["roles"] = {name: Budget(**_seconds(budget)) for name, budget in roles}
+    found["provider"] = ProviderLimits(**_seconds(found.get("provider", {})))
+    return Limits(**found)
+
+
+def _tuples(values: Mapping[str, Any]) -> dict[str, Any]:
+    return {k: tuple(value) if isinstance(value, list) else value for k, value in values.items()}
 
 
 def _read_task(task_id: str, own: Mapping[str, Any], defaults: Mapping[str, Any]) -> Task:
@@ -147,6 +180,7 @@ def plan_to_data(plan: Plan) -> dict[str, Any]:
         if value not in (None, ""):
             data[key] = str(value) if key in _PATHS else value
     data["limits"] = _changed(plan.limits, Limits())
+    data["sandbox"] = _changed(plan.sandbox, SandboxRules())
     data["tasks"] = [task_to_data(task) for task in plan.tasks]
     return {key: value for key, value in data.items() if value != {}}
 
@@ -166,6 +200,12 @@ def _changed(value: Any, default: Any) -> dict[str, Any]:
             continue
         if isinstance(inner, tuple | list):
             inner = list(inner)
+        elif isinstance(inner, ProviderLimits):
+            inner = _changed(inner, ProviderLimits())
+        elif name == "roles" and isinstance(inner, Mapping):
+            inner = {role: _changed(budget, Budget()) for role, budget in inner.items()}
+        elif isinstance(inner, Mapping):
+            inner = dict(inner)
         elif name in _DURATIONS and isinstance(inner, int | float):
             inner = format_duration(inner)
         changed[name] = inner

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from functools import cache
+from itertools import chain, islice
 from typing import TYPE_CHECKING, Any
 
 from orchestrator.core.paths import PathError, canonical
@@ -15,6 +16,23 @@ from orchestrator.spec.operations import KnownOperation, Schema
 
 if TYPE_CHECKING:
     from jsonschema.exceptions import ValidationError
+
+TEXT_LIMIT = 20_000
+"""Characters of one text of a call; what goes into a file may be longer."""
+
+CALL_LIMIT = 12_000_000
+"""Characters of all texts of a call together."""
+
+VALUES_LIMIT = 5_000
+"""Values in a call, those inside lists and objects included."""
+
+DEPTH_LIMIT = 16
+"""Lists and objects inside one another in a call."""
+
+_CONTENTS = frozenset({"content", "old", "new"})  # the arguments that go into files
+_TOLD = 12  # sentences at most: who sends a thousand mistakes mends none of them
+_NUMBER_BITS = 1000  # Python refuses to print numbers of thousands of digits
+_SURROGATE = re.compile("[\ud800-\udfff]")
 
 _KINDS = {
     "string": "text",
@@ -60,17 +78,24 @@ class InputCheck:
         """Return what is wrong with `given` and what would be right; nothing when all is well."""
         if not isinstance(given, Mapping):
             return [f"The arguments must be one object with: {', '.join(self._properties)}."]
+        unbearable = _unbearable(given)
+        if unbearable:
+            return [unbearable]
         given = dict(given)
-        sentences = self._path(given)
-        refused = "path" if sentences else None
-        errors = [*self._listed.iter_errors(given)]
+        found = dict.fromkeys(islice(self._mistakes(given), 4 * _TOLD))
+        more = ["There is more that is not right; mend this first."] if len(found) > _TOLD else []
+        return [*islice(found, _TOLD), *more]
+
+    def _mistakes(self, given: dict[str, Any]) -> Iterator[str]:
+        outside = self._path(given)
+        yield from outside
+        refused = "path" if outside else None
         # The document has no names that the runtime lacks, but may well leave some out.
-        errors += [e for e in self._least.iter_errors(given) if e.validator != _NAMES]
-        for error in errors:
+        least = (e for e in self._least.iter_errors(given) if e.validator != _NAMES)
+        for error in chain(self._listed.iter_errors(given), least):
             if _argument(error) != refused:
-                sentences.extend(self._sentences(error))
-        sentences.extend(self._whole_command(given))
-        return list(dict.fromkeys(sentences))
+                yield from self._sentences(error)
+        yield from self._whole_command(given)
 
     def _path(self, given: dict[str, Any]) -> list[str]:
         """Bring the path to its canonical form, and check the bound on that form."""
@@ -147,10 +172,72 @@ def _broken_rule(name: str, rule: str, value: Any, given: Any) -> str:
     return f"`{name}`: {_show(given)} breaks the rule {rule}: {_show(value)}."
 
 
+def _unbearable(given: Mapping[str, Any]) -> str:
+    """Say why a call cannot even be checked; "" when it can.
+
+    What a model sends is data from outside: nesting would exhaust the stack of whoever walks
+    over it, length the memory, and lone surrogates cannot be written to a log or a file.
+    """
+    total = values = 0
+    rest: list[tuple[str, Any, int]] = [("", given, 0)]
+    while rest:
+        name, value, depth = rest.pop()
+        values += 1
+        if depth > DEPTH_LIMIT:
+            return f"{_named(name)} is nested deeper than {DEPTH_LIMIT} levels: make it flat."
+        if isinstance(value, str):
+            total += len(value)
+            problem = _bad_text(name, value)
+        elif isinstance(value, Mapping | list | tuple):
+            problem = ""
+            if values + len(rest) + 2 * len(value) > VALUES_LIMIT:
+                return f"The call has more than {VALUES_LIMIT} values: send less at a time."
+            keys = value if isinstance(value, Mapping) else ()
+            rest += [("a name", key, depth) for key in keys]
+            inner = value.items() if isinstance(value, Mapping) else ((name, v) for v in value)
+            rest += [(name or str(key), below, depth + 1) for key, below in inner]
+        else:
+            problem = _bad_scalar(name, value)
+        if problem:
+            return problem
+        if total > CALL_LIMIT:
+            return f"The call has more than {CALL_LIMIT} characters: send less at a time."
+    return ""
+
+
+def _bad_text(name: str, text: str) -> str:
+    if len(text) > TEXT_LIMIT and name not in _CONTENTS:
+        return (
+            f"{_named(name)} has a text of {len(text)} characters; {TEXT_LIMIT} are allowed: "
+            "shorten it."
+        )
+    if not text.isascii() and (found := _SURROGATE.search(text)):
+        return (
+            f"{_named(name)} has a character that cannot be stored, {found[0]!r} (lone "
+            "surrogates are half a character): leave it out."
+        )
+    return ""
+
+
+def _bad_scalar(name: str, value: object) -> str:
+    if isinstance(value, int) and value.bit_length() > _NUMBER_BITS:
+        return f"{_named(name)} holds a number that is too large: write a smaller one."
+    if value is None or isinstance(value, int | float):
+        return ""
+    return f"{_named(name)} holds a {type(value).__name__}, which JSON does not have."
+
+
+def _named(name: str) -> str:
+    """Return how a message names an argument whose name the model chose."""
+    return f"`{name}`" if name.isidentifier() and len(name) <= 80 else "An argument"
+
+
 def _unknown(prefix: str, extra: str, known: Schema) -> str:
-    near = nearest(extra, known)
+    plain = extra.isidentifier() and len(extra) <= 80
+    near = nearest(extra, known) if plain else None
     hint = f" Did you mean `{prefix}{near}`?" if near else ""
-    return f"There is no argument `{prefix}{extra}`.{hint} There are: {', '.join(known) or 'none'}."
+    shown = f"`{prefix}{extra}`" if plain else _show(extra)
+    return f"There is no argument {shown}.{hint} There are: {', '.join(known) or 'none'}."
 
 
 def _argument(error: ValidationError) -> str:

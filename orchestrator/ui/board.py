@@ -8,7 +8,7 @@ files) is worked out here, so that nothing has to ask the coordinator.
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from graphlib import TopologicalSorter
 
 from orchestrator.core import events as e
@@ -77,6 +77,8 @@ class Board:
                 self._allowed[event.task] = event.attempt - 1 + self._attempts_left(event.task)
             case e.Approved():
                 self._approved.add(event.task)
+            case e.Resumed() if event.limits is not None:
+                self.header = replace(self.header, limits=event.limits)
             case e.LimitReached():
                 self.limit = event.value
             case _:

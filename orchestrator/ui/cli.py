@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import click
 
@@ -25,6 +26,13 @@ Exit codes: 0 all tasks succeeded Â· 1 a task failed, was skipped or cancelled Â
 _path = click.Path(path_type=Path)
 _json = click.option("--json", "as_json", is_flag=True, help="Print JSON on standard output.")
 _plain = click.option("--plain", is_flag=True, help="Plain lines, also on a terminal.")
+_limit = click.option(
+    "--limit",
+    "others",
+    metavar="KEY=VALUE",
+    multiple=True,
+    help="A limit in place of the plan's, for example commands=200 or roles.tester.usd=2.",
+)
 _session = click.make_pass_decorator(Session, ensure=True)
 
 
@@ -37,8 +45,8 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     from orchestrator.ui import output
 
     output.prepare()
-    session = Session()
     words = list(sys.argv[1:] if arguments is None else arguments)
+    session = Session(words=words)
 
     def command() -> int | None:
         return cli.main(words, "orchestrator", standalone_mode=False, obj=session)  # type: ignore[no-any-return]
@@ -86,6 +94,7 @@ def _options(
 @click.option("--run-dir", type=_path, metavar="DIR", help="Directory for the log of the run.")
 @click.option("--seed", type=int, default=0, metavar="N", help="Decides everything random.")
 @click.option("--allow-dirty", is_flag=True, help="Work in place beside uncommitted changes.")
+@_limit
 @_json
 @_plain
 @_session
@@ -100,6 +109,7 @@ def run(
     run_dir: Path | None,
     seed: int,
     allow_dirty: bool,
+    others: tuple[str, ...],
     as_json: bool,
     plain: bool,
 ) -> int:
@@ -109,10 +119,14 @@ def run(
     """
     from orchestrator.runtime.run import Run, start
     from orchestrator.ui.driving import Show, drive
+    from orchestrator.ui.limiting import changed_limits
     from orchestrator.ui.linting import load_and_warn
     from orchestrator.ui.progress import Progress
 
     loaded = load_and_warn(plan)
+    limits = changed_limits(loaded.limits, others)
+    if limits is not None:
+        loaded = replace(loaded, limits=limits)
 
     def begin(progress: Progress) -> Run:
         return start(
@@ -130,6 +144,7 @@ def run(
 @click.option("--wall", metavar="DURATION", help="A new limit of wall time, for example 2h.")
 @click.option("--tokens", type=int, metavar="N", help="A new limit of model tokens.")
 @click.option("--usd", type=float, metavar="N", help="A new limit of US dollars.")
+@_limit
 @_json
 @_plain
 @_session
@@ -140,6 +155,7 @@ def resume(
     wall: str | None,
     tokens: int | None,
     usd: float | None,
+    others: tuple[str, ...],
     as_json: bool,
     plain: bool,
 ) -> int:
@@ -155,7 +171,7 @@ def resume(
 
     folder = find(run)
     header, board = read_board(folder)
-    limits = raised_limits(header.limits, wall, tokens, usd)
+    limits = raised_limits(header.limits, wall, tokens, usd, others)
     session.run_dir = folder.path
 
     def begin(progress: Progress) -> Run:
@@ -295,6 +311,61 @@ def schema(what: str) -> None:
     from orchestrator.ui.helpers import show_schema
 
     show_schema(what)
+
+
+@cli.command(short_help="Say what code consists of and what depends on what.")
+@click.argument("directory", type=_path)
+@_json
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(["text", "json", "graphml", "dot", "svg"]),
+    default="text",
+    help="How the graph is written.",
+)
+@click.option("-o", "--output", type=_path, metavar="FILE", help="Where it is written.")
+@click.option("--who-needs", metavar="X", help="What depends on a file or symbol.")
+@click.option("--touches", metavar="X", help="What a change of a file or symbol touches.")
+@click.option("--path", nargs=2, metavar="A B", help="How one depends on the other.")
+@click.option("--cycles", is_flag=True, help="What imports itself in a circle.")
+@click.option("--hubs", is_flag=True, help="What much of the code depends on.")
+@click.option("--trace", metavar="CMD", help="Run tests, and compare with what they call.")
+@click.option("--observed", is_flag=True, help="Add traced calls to the graph.")
+@click.option("--language", default="auto", metavar="NAME", help="python, typescript or auto.")
+@click.option("--no-cache", is_flag=True, help="Read every file again.")
+def graph(directory: Path, as_json: bool, form: str, no_cache: bool, **asked: Any) -> int:
+    """Say what a directory of code consists of and what depends on what."""
+    from orchestrator.ui.graphing import Wanted, default_cache, show_graph
+
+    cache = None if no_cache else default_cache(directory)
+    return show_graph(directory, Wanted(form="json" if as_json else form, cache=cache, **asked))
+
+
+@cli.command(short_help="Look for concurrency anomalies in a log.")
+@click.argument("run", metavar="RUN")
+@click.option("--tests", is_flag=True, help="Run each accepted task's tests again, together.")
+@_json
+def check(run: str, tests: bool, as_json: bool) -> int:
+    """Say whether the tasks could have been done one after another with the same result.
+
+    RUN is its directory or its id. Exits with 1 if an anomaly is found.
+    """
+    from orchestrator.ui.checking import show_check
+
+    return show_check(run, tests=tests, as_json=as_json)
+
+
+@cli.command(short_help="Say what this machine has of what runs need.")
+@click.argument("directory", type=_path, default=".", metavar="[DIR]")
+@_json
+def doctor(directory: Path, as_json: bool) -> int:
+    """Say what is there, and what of the sandbox is enforced here.
+
+    Exits with 1 if no run can start or a wall is broken.
+    """
+    from orchestrator.ui.doctor import show_doctor
+
+    return show_doctor(directory, as_json=as_json)
 
 
 if __name__ == "__main__":

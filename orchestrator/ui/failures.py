@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 import sys
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from io import StringIO
 from pathlib import Path
 
 import click
@@ -27,13 +28,26 @@ class Session:
 
     Attributes:
         run_dir: directory of the run that it has to do with; None: there is none.
+        words: the command line, whose options may hold a secret; None: that of this process.
     """
 
     run_dir: Path | None = None
+    words: Sequence[str] | None = None
+
+    def complain(self, text: str) -> None:
+        """Write a text to standard error, without secrets."""
+        output.complain(self._clean(text))
+
+    def _clean(self, text: str) -> str:
+        # Only on the way to an error: `--help` must be quick.
+        from orchestrator.runtime.redaction import make_redactor, options_among
+
+        words = sys.argv[1:] if self.words is None else self.words
+        return make_redactor(options_among(words)).text(text)
 
     def note(self, error: BaseException, what: str) -> None:
         """Say that something of ours failed, and keep its traceback."""
-        output.complain(f"error: {what}: {type(error).__name__}: {error}{self._traceback(error)}")
+        self.complain(f"error: {what}: {type(error).__name__}: {error}{self._traceback(error)}")
 
     def _traceback(self, error: BaseException) -> str:
         text = "".join(traceback.format_exception(error))
@@ -50,7 +64,7 @@ class Session:
         place = self.run_dir / TRACEBACK
         try:
             with place.open("a", encoding="utf-8") as file:
-                file.write(text + "\n")
+                file.write(self._clean(text) + "\n")
         except OSError:
             return None
         return place
@@ -67,7 +81,9 @@ def guarded(command: Callable[[], int | None], session: Session) -> int:
     except click.exceptions.Exit as leaving:
         return leaving.exit_code
     except click.ClickException as error:
-        error.show()
+        shown = StringIO()
+        error.show(shown)
+        session.complain(shown.getvalue().rstrip("\n"))
         return error.exit_code
     except OrchestratorError as error:
         return _refused(error, session)
@@ -88,7 +104,7 @@ def _refused(error: OrchestratorError, session: Session) -> int:
     if isinstance(error, InternalError) and error.__cause__ is not None:
         session.note(error.__cause__, error.what)
     else:
-        output.complain(f"error: {in_words(error)}")
+        session.complain(f"error: {in_words(error)}")
     return error.exit_code
 
 

@@ -24,6 +24,8 @@ CAUSES: Mapping[str, str] = {
     "worker_died": "the worker died",
     "lease_expired": "no sign of life",
     "limit": "a limit was reached",
+    "no_progress": "no progress",
+    "conflict": "it built on unfinished work",
     "cancelled": "cancelled",
     "interrupted": "interrupted",
 }
@@ -133,7 +135,9 @@ def _ended(board: Board, event: e.AttemptEnded) -> Line:
     if event.cause == "cancelled" or not event.counts:
         return Line(event.at, event.task, f"{words}: {cause}", "warn")
     if event.then == "ready":
-        return Line(event.at, event.task, f"{words}: {cause}, trying again ({reason})", "warn")
+        rest = max(0.0, event.rests - event.at)
+        again = f"trying again in {duration(rest)}" if rest else "trying again"
+        return Line(event.at, event.task, f"{words}: {cause}, {again} ({reason})", "warn")
     return Line(event.at, event.task, f"{words}: failed, {cause} ({reason})", "bad")
 
 
@@ -151,6 +155,17 @@ def _blocked(board: Board, event: e.Blocked) -> Line:
 
 def _widen_waits(board: Board, event: e.WidenWaits) -> Line:
     text = f"asked for {listed(event.globs, 3)}, which {listed(event.by, 3)} {_hold(event.by)}"
+    return Line(event.at, event.task, text, "quiet")
+
+
+def _submit_waits(board: Board, event: e.SubmitWaits) -> Line:
+    who = "has" if len(event.by) == 1 else "have"
+    text = f"is done, and waits until {listed(event.by, 3)}, whose work it has read, {who} ended"
+    return Line(event.at, event.task, text, "quiet")
+
+
+def _budget_waits(board: Board, event: e.BudgetWaits) -> Line:
+    text = f"waits: others have reserved what is left of the limit of {event.limit}"
     return Line(event.at, event.task, text, "quiet")
 
 
@@ -196,6 +211,10 @@ def _noted(board: Board, event: e.Noted) -> Line:
 
 
 def _limit(board: Board, event: e.LimitReached) -> Line:
+    if event.role:
+        most = limit(event.limit, event.value)
+        text = f"role {event.role} has reached its limit of {most}: none of its tasks starts"
+        return Line(event.at, "", text, "bad")
     text = f"the run has reached its limit of {limit(event.limit, event.value)}: nothing new starts"
     return Line(event.at, "", text, "bad")
 
@@ -222,6 +241,8 @@ _SAY: Mapping[type[Any], Callable[[Board, Any], Line | None]] = {
     e.AttemptEnded: _ended,
     e.Blocked: _blocked,
     e.WidenWaits: _widen_waits,
+    e.SubmitWaits: _submit_waits,
+    e.BudgetWaits: _budget_waits,
     e.Widened: _widened,
     e.RequestRefused: _refused,
     e.Skipped: _skipped,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ from orchestrator.runtime.eventlog import SqliteLog
 from orchestrator.runtime.rundir import RunDir, find_run
 from orchestrator.spec.durations import parse_duration
 from orchestrator.ui.driving import tell
+from orchestrator.ui.limiting import changed_limits
 from orchestrator.ui.output import say, say_json
 from orchestrator.ui.record import Record, read_record
 from orchestrator.ui.words import clock, listed, one_line, short
@@ -100,7 +101,11 @@ def _brief(value: Any) -> str:
 
 
 def raised_limits(
-    limits: Limits, wall: str | None, tokens: int | None, usd: float | None
+    limits: Limits,
+    wall: str | None,
+    tokens: int | None,
+    usd: float | None,
+    others: Sequence[str] = (),
 ) -> Limits | None:
     """Return the limits under which a run goes on; None: those that it had.
 
@@ -118,4 +123,5 @@ def raised_limits(
             if value <= 0:
                 raise UsageError(f"{value:g} is not a limit", f"--{name}", fix="give more than 0")
             changes[name] = value
-    return replace(limits, **changes) if changes else None  # type: ignore[arg-type]
+    raised = replace(limits, **changes)  # type: ignore[arg-type]
+    return changed_limits(raised, others) or (raised if changes else None)

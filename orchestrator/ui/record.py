@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import json
-import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from orchestrator.core.events import decode
+from orchestrator.core.encoding import decode
 from orchestrator.core.messages import RunStatus
 from orchestrator.lab.metrics import Metrics
 from orchestrator.runtime.eventlog import SqliteLog
 from orchestrator.runtime.header import Header, unpack
+from orchestrator.runtime.locking import run_lives
 from orchestrator.runtime.results import task_results
-from orchestrator.runtime.rundir import STATE, RunDir
+from orchestrator.runtime.rundir import RunDir
 from orchestrator.ui.board import Board
 
 
@@ -81,10 +80,11 @@ def read_record(run_dir: Path) -> Record:
         LogError: its log cannot be read.
     """
     folder = RunDir.open(run_dir)
+    lives = run_lives(folder.path)  # before the log is read: what it says at its end is not missed
     header, board = read_board(folder)
     history = board.history
     status, why = history.status, history.why
-    if status == "running" and not _alive(header):
+    if status == "running" and not lives:
         status, why = "interrupted", "its process has ended"
     return Record(folder, header, board, board.meter.metrics(), status, why)
 
@@ -100,25 +100,4 @@ def read_board(folder: RunDir) -> tuple[Header, Board]:
         board = Board(header)
         for row in log.read():
             board.apply(decode(row.at, row.kind, row.task, row.attempt, row.body))
-    return header, board
-
-
-def _alive(header: Header) -> bool:
-    """Whether the process of a run still lives, as far as can be told from here.
-
-    A run holds a lock in its workspace that names its process; without a workspace nothing can
-    be told, and the log's word counts.
-    """
-    if not header.workspace:
-        return True
-    try:
-        text = (Path(header.workspace) / STATE / "lock").read_text(encoding="utf-8")
-        holder = json.loads(text)
-        if holder["run"] != header.run:
-            return False
-        os.kill(holder["pid"], 0)
-    except PermissionError:
-        return True  # it lives, under another user
-    except (OSError, ValueError, KeyError, TypeError):
-        return False
-    return True
+    return board.header, board

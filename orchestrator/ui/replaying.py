@@ -46,13 +46,18 @@ def _lines(found: Replay) -> list[str]:
         lines.append(
             f"All agrees: the run is {found.status}; tasks: {listed(states)}; newest version "
             f"{found.cut}, newest token {found.token}; "
-            f"{count(found.contents, 'content')} compared with {_their(found.contents)}."
+            f"{count(found.contents, 'content')} compared with {_their(found.contents)}"
+            f"{_told(found.replies)}."
         )
     return lines + [f"Note: {note}." for note in found.notes]
 
 
 def _their(contents: int) -> str:
     return "its digest" if contents == 1 else "their digests"
+
+
+def _told(replies: int) -> str:
+    return f", {count(replies, 'answer')} to models with what happened" if replies else ""
 
 
 def _place(parting: Parting) -> str:

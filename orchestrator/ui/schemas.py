@@ -68,6 +68,8 @@ def _of(type_: Any) -> Schema:
         return {"anyOf": [_of(argument) for argument in arguments]}
     if origin is tuple:
         return _array(arguments)
+    if origin is Mapping:
+        return {"type": "object", "additionalProperties": _of(arguments[1])}
     raise TypeError(f"no schema for {type_!r}")
 
 

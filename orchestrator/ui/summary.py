@@ -268,6 +268,11 @@ def _next(record: Record) -> Iterator[str]:
 def _raise(record: Record) -> str:
     """Return the option that doubles the limit that was reached."""
     higher = 2 * (record.board.limit or 0)
-    return {"wall": f"--wall {higher:g}s", "usd": f"--usd {higher:g}"}.get(
-        record.why, f"--tokens {higher:.0f}"
-    )
+    name, of_role, role = record.why.partition(" of role ")
+    role = role.partition(",")[0]  # when several roles have nothing left, one after the other
+    value = f"{higher:g}s" if name == "wall" else f"{higher:.15g}"
+    if of_role:
+        return f"--limit roles.{role}.{name}={value}"
+    if name in ("wall", "usd", "tokens"):
+        return f"--{name} {value}"
+    return f"--limit {name}={value}"

@@ -45,7 +45,13 @@ def limit(name: str, value: float) -> str:
         return f"{duration(value)} of wall time"
     if name == "usd":
         return f"{value:,.2f} US dollars"
-    return f"{value:,.0f} model tokens" if name == "tokens" else f"{value:g} {name}"
+    nouns = {
+        "tokens": "model tokens",
+        "total_attempts": "attempts",
+        "total_turns": "model turns",
+        "turns": "model turns",
+    }
+    return f"{value:,.0f} {nouns.get(name, name)}"
 
 
 def count(number: int, one: str, many: str = "") -> str:

@@ -85,6 +85,12 @@ def test_a_twin_that_is_there_already_can_be_edited() -> None:
     assert files.clash("xt_Mark.h") != ""
 
 
+def upwards(path: str) -> list[str]:
+    """The path and the folders above it."""
+    parts = path.split("/")
+    return ["/".join(parts[:end]) for end in range(len(parts), 0, -1)]
+
+
 @given(st.lists(st.tuples(st.sampled_from(PATHS), st.booleans()), max_size=25))
 def test_clashes_against_brute_force(changes: list[tuple[str, bool]]) -> None:
     files, there = FileMap(), set[str]()
@@ -96,12 +102,13 @@ def test_clashes_against_brute_force(changes: list[tuple[str, bool]]) -> None:
             record(files, path, None)
             there.remove(path)
         assert set(files.paths()) == there
+        names = {name for path in there for name in upwards(path)}
+        twins = {name.lower() for name in names}
         for other in PATHS:
-            clashes = other not in there and any(
-                have.lower() == other.lower()
-                or have.startswith(f"{other}/")
-                or other.startswith(f"{have}/")
-                for have in there
+            clashes = other not in there and (
+                other in names
+                or any(name in there for name in upwards(other))
+                or any(name.lower() in twins for name in upwards(other) if name not in names)
             )
             assert bool(files.clash(other)) is clashes, (other, there)
 

@@ -509,7 +509,7 @@ class Runs(RuleBasedStateMachine):
     def nobody_waits_without_need(self) -> None:
         """A parked worker means that no ready task could start."""
         state = self.machine.state
-        if self.claiming and state.status == "running":
+        if self.claiming and state.status == "running" and not state.limit:
             assert not state.ready.tasks()
 
     # --- the end ------------------------------------------------------------------------------

@@ -141,3 +141,29 @@ def test_a_submission_that_waits_is_no_silence(bench: Make) -> None:
     assert run.states() == {"writer": "running", "reader": "running"}
     run.submit(writer)
     assert winners(run) == ["writer", "reader"]
+
+
+def test_who_only_reads_a_shared_file_waits_for_those_who_edit_it(bench: Make) -> None:
+    run = bench(Task(id="editor", shares=("all.py",)), Task(id="sharer", shares=("all.py",)))
+    editor, sharer = run.start("w1"), run.start("w2")
+    run.write(editor, "all.py")
+    reads(run, sharer, "all.py")
+    hand_in(run, sharer)
+    assert winners(run) == []
+    run.submit(editor)
+    assert winners(run) == ["editor", "sharer"]
+
+
+def test_lines_beneath_an_accepted_edit_may_still_be_unfinished(bench: Make) -> None:
+    both = [Task(id=name, shares=("all.py",)) for name in ("editor", "sharer")]
+    run = bench(*both, Task(id="viewer"), files={"all.py": ""})
+    editor, sharer, viewer = run.start("w1"), run.start("w2"), run.start("w3")
+    run.write(editor, "all.py", "1")
+    run.write(sharer, "all.py", "12")
+    hand_in(run, sharer)
+    reads(run, viewer, "all.py")
+    hand_in(run, viewer)
+    assert winners(run) == ["sharer"]
+    reads(run, editor, "all.py")
+    run.submit(editor)
+    assert winners(run) == ["sharer", "editor", "viewer"]

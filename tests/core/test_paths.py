@@ -14,6 +14,7 @@ from orchestrator.core.paths import (
     REFUSED_CHARACTERS,
     PathError,
     canonical,
+    leaves,
     twin_key,
 )
 
@@ -112,6 +113,42 @@ def test_longest_path_is_taken() -> None:
     assert len(longest) == MAX_PATH_BYTES - 1
     assert canonical(longest) == longest
     assert canonical("./" * 100 + longest) == longest
+
+
+@pytest.mark.parametrize("path", ["x" * 50_000_000, "./" * 10_000 + "a", "é/" * 10_000])
+def test_an_endless_path_is_refused_in_a_few_words(path: str) -> None:
+    with pytest.raises(PathError, match="longer than") as caught:
+        canonical(path)
+    assert len(str(caught.value)) < 400
+
+
+@pytest.mark.parametrize("path", ["\\" + "x" * 4000, "../" + "x" * 4000, "e\u0301" * 2000])
+def test_a_long_path_is_not_repeated_in_full(path: str) -> None:
+    with pytest.raises(PathError) as caught:
+        canonical(path)
+    assert len(str(caught.value)) < 1000
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "/etc/passwd", "//etc", "~/x", "./~/x", "c:/x", "./c:x", "..", "../x", "a/../b", "a/..",
+        "..\\x", "\\etc", ".git", "a/.GIT/b", ".Orchestrator/x", "../**", ".git/**",
+        ".orche\u017ftrator/x", "../x\n",
+    ],
+)  # fmt: skip
+def test_what_leads_out_of_the_workspace_is_told_apart(text: str) -> None:
+    assert leaves(text)
+    with pytest.raises(PathError):
+        canonical(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["a", "src/a.py", "", ".", "...", "a\n", ".github/x", "a.git", "x" * 20_000, "**", "a/ b"],
+)
+def test_what_is_only_misspelt_does_not_lead_out(text: str) -> None:
+    assert not leaves(text)
 
 
 def test_errors_survive_pickling() -> None:

@@ -2,7 +2,7 @@
 
 Run once for a format, and again under another name when a kind of event is added::
 
-    python tests/golden/make.py            # format-N/every-kind, format-N/killed, format-N/agents
+    python tests/golden/make.py            # format-N/every-kind, killed, agents, solo
 
 What is there is never made again: it would no longer be what an older version has written.
 Each log lies in a folder of its own as a run's directory, with ``tree`` for its workspace and
@@ -20,7 +20,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from orchestrator import Context, Limits, Plan, Task, load_plan, run
-from orchestrator.core.events import decode, encode
+from orchestrator.core.encoding import decode, encode
 from orchestrator.core.machine import Machine
 from orchestrator.core.messages import (
     Answer,
@@ -243,17 +243,27 @@ tasks:
 
 def agents(folder: Path) -> None:
     """Run agents with tools, tests and mistakes."""
-    base = PLACE / "agents"
+    _run_agents(folder, AGENTS, "import {name}\n\nassert {name}.DOUBLE == {double}\n")
+
+
+def solo(folder: Path) -> None:
+    """Run one agent whose answers can be given again: what its tests print is always the same."""
+    check = "import sys\n\nimport {name}\n\nsys.exit({name}.DOUBLE != {double})\n"
+    _run_agents(folder, AGENTS.replace("name: agents", "name: solo\nmode: solo"), check)
+
+
+def _run_agents(folder: Path, plan: str, check: str) -> None:
+    base = PLACE / folder.name
     for number, name in ((1, "one"), (2, "two"), (3, "three")):
         for place in ("project", "solution"):
             (base / place).mkdir(parents=True, exist_ok=True)
         text = f"VALUE = {number}\nDOUBLE = VALUE + VALUE\n"
         (base / "solution" / f"{name}.py").write_text(text)
-        check = f"import {name}\n\nassert {name}.DOUBLE == {2 * number}\n"
-        (base / "project" / f"check_{name}.py").write_text(check)
+        tests = base / "project" / f"check_{name}.py"
+        tests.write_text(check.format(name=name, double=2 * number))
     (base / "roles").mkdir()
     shutil.copy(HERE.parents[1] / "roles" / "implementer.yaml", base / "roles")
-    (base / "plan.yaml").write_text(AGENTS)
+    (base / "plan.yaml").write_text(plan)
     run(load_plan(base / "plan.yaml"), options={"mistakes": "1"}, seed=3, run_dir=base / "run")
     shutil.copytree(base / "run", folder)
     shutil.copytree(base / "project", folder / "tree")
@@ -293,7 +303,8 @@ def _expected(folder: Path) -> dict[str, object]:
         "tasks": {
             name: {
                 "state": str(record.state), "attempt": record.attempt,
-                "failures": record.failures, "tokens": record.tokens, "reason": record.reason,
+                "failures": record.failures, "tokens": state.ledger.task(name).tokens,
+                "reason": record.reason,
             }
             for name, record in state.records.items()
         },
@@ -305,7 +316,7 @@ def main() -> None:
     running.packages = lambda: {"orchestrator": "0.1.0"}
     running.now = lambda: STARTED
     makers: dict[str, Callable[[Path], None]] = {
-        "every-kind": every_kind, "killed": killed, "agents": agents,
+        "every-kind": every_kind, "killed": killed, "agents": agents, "solo": solo,
     }  # fmt: skip
     for name, make in makers.items():
         folder = HERE / f"format-{FORMAT}" / name

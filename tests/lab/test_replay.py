@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from orchestrator import Context, Limits, Plan, Task, resume, run
+from orchestrator.core.encoding import encode
 from orchestrator.core.events import (
     AttemptEnded,
     ChangedOutside,
@@ -27,7 +28,6 @@ from orchestrator.core.events import (
     Succeeded,
     Undone,
     Wrote,
-    encode,
 )
 from orchestrator.errors import WorkspaceError
 from orchestrator.lab.replay import Replay, replay

@@ -20,7 +20,9 @@ import pytest
 
 from orchestrator.errors import ModelError, UsageError
 from orchestrator.models.anthropic import AnthropicModel
+from orchestrator.models.asking import Answer, ask
 from orchestrator.models.base import Briefing, Exchange, ToolSpec, Turn, Usage
+from orchestrator.models.gate import ProviderGate
 
 NEVER = threading.Event()
 KEY = "sk-secret-0123456789"
@@ -114,9 +116,7 @@ def served() -> Iterator[Served]:
     """Return a function that makes a model which gets the given responses, one per request."""
     clients = []
 
-    def make(
-        *responses: httpx2.Response | Exception, time: FakeTime | None = None, **options: Any
-    ) -> AnthropicModel:
+    def make(*responses: httpx2.Response | Exception, **options: Any) -> AnthropicModel:
         queue = iter(responses)
 
         def handle(request: httpx2.Request) -> httpx2.Response:
@@ -131,17 +131,35 @@ def served() -> Iterator[Served]:
             http_client=httpx2.Client(transport=httpx2.MockTransport(handle)),
         )
         clients.append(client)
-        return AnthropicModel("m", client=client, clock=time or FakeTime(), **options)
+        return AnthropicModel("m", client=client, **options)
 
     yield make
     for client in clients:
         client.close()
 
 
+def gate_in(time: FakeTime) -> ProviderGate:
+    return ProviderGate(clock=time, pause=lambda _, seconds: time.wait(seconds))
+
+
+def answer_of(
+    model: AnthropicModel, time: FakeTime | None = None, gate: ProviderGate | None = None
+) -> Answer:
+    """Ask as a worker does, in time of its own."""
+    time = time or FakeTime()
+    return ask(model, BRIEF, [], time, gate or gate_in(time))
+
+
+def turn_of(model: AnthropicModel, time: FakeTime | None = None) -> Turn:
+    outcome = answer_of(model, time).outcome
+    assert isinstance(outcome, Turn)
+    return outcome
+
+
 def error_of(model: AnthropicModel, time: FakeTime | None = None) -> ModelError:
-    with pytest.raises(ModelError) as caught:
-        model.next_turn(BRIEF, [], time or NEVER)
-    return caught.value
+    outcome = answer_of(model, time).outcome
+    assert isinstance(outcome, ModelError)
+    return outcome
 
 
 # -- replies ---------------------------------------------------------------------------------
@@ -173,9 +191,32 @@ def test_what_is_sent() -> None:
 
 def test_the_usage_of_replies_that_came_to_nothing_is_counted(served: Served) -> None:
     cut = stream_of(start(cache_read_input_tokens=100), *text_block("hel"))
-    time = FakeTime()
-    turn = served(cut, good(), time=time).next_turn(BRIEF, [], time)
-    assert turn.usage == Usage(input=6, output=6, cache_read=100)
+    answer = answer_of(served(cut, good()))
+    assert answer.spent == (Usage(3, 1, cache_read=100), Usage(3, 5))
+
+
+@pytest.mark.parametrize("stop", ["model_context_window_exceeded", "a new reason"])
+def test_a_reply_that_cannot_be_used_is_paid_for(served: Served, stop: str) -> None:
+    model = served(stream_of(start(), *text_block("hel"), *end(stop)))
+    error = error_of(model)
+    assert (error.retryable, error.spent) == (False, Usage(3, 5))
+
+
+def test_a_stream_that_an_ended_lease_cuts_is_paid_for(served: Served) -> None:
+    class EndsAtThirdLook(FakeTime):
+        looks = 0
+
+        def is_set(self) -> bool:
+            self.looks += 1
+            return self.looks > 2
+
+    with pytest.raises(ModelError, match="lease ended") as caught:
+        served(good()).next_turn(BRIEF, [], EndsAtThirdLook())
+    assert caught.value.spent == Usage(3, 1)
+
+
+def test_a_call_that_was_never_answered_has_no_usage(served: Served) -> None:
+    assert error_of(served(failure(400, "invalid_request_error"))).spent is None
 
 
 # -- failures --------------------------------------------------------------------------------
@@ -210,10 +251,10 @@ def test_a_prompt_that_is_too_long_is_told_as_such(served: Served) -> None:
 @pytest.mark.parametrize("status", [408, 409, 429, 500, 502, 503, 504, 529])
 def test_failures_that_may_pass(served: Served, status: int) -> None:
     time = FakeTime()
-    turn = served(failure(status, "some_error"), good(), time=time).next_turn(BRIEF, [], time)
+    turn = turn_of(served(failure(status, "some_error"), good()), time)
     assert turn.text == "hello"
     assert len(time.waits) == 1
-    assert 0.5 <= time.waits[0] <= 1.0
+    assert 0 < time.waits[0] <= 1.0
 
 
 @pytest.mark.parametrize("kind", ["overloaded_error", "rate_limit_error", "api_error"])
@@ -221,7 +262,7 @@ def test_an_error_inside_a_stream_may_pass(served: Served, kind: str) -> None:
     error = {"type": "error", "error": {"type": kind, "message": "busy"}}
     time = FakeTime()
     broken = stream_of(start(), error)
-    assert served(broken, good(), time=time).next_turn(BRIEF, [], time).text == "hello"
+    assert turn_of(served(broken, good()), time).text == "hello"
 
 
 def test_an_invalid_request_inside_a_stream_stays(served: Served) -> None:
@@ -241,7 +282,7 @@ def test_an_invalid_request_inside_a_stream_stays(served: Served) -> None:
 def test_broken_connections_may_pass(served: Served, broken: Exception, what: str) -> None:
     assert what in error_of(served(broken, retries=0)).what
     time = FakeTime()
-    assert served(broken, good(), time=time).next_turn(BRIEF, [], time).text == "hello"
+    assert turn_of(served(broken, good()), time).text == "hello"
 
 
 def test_a_stream_that_is_not_json_may_pass(served: Served) -> None:
@@ -254,18 +295,19 @@ def test_a_stream_that_is_not_json_may_pass(served: Served) -> None:
 
 def test_the_wait_doubles_with_chance_and_has_a_bound(served: Served) -> None:
     time = FakeTime()
-    error = error_of(served(*[failure(500, "api_error")] * 10, time=time, retries=9), time)
+    error = error_of(served(*[failure(500, "api_error")] * 10, retries=9), time)
     assert error.retryable
     assert len(time.waits) == 9
     for number, wait in enumerate(time.waits):
         full = min(60.0, 2.0**number)
-        assert full / 2 <= wait <= full
+        assert 0 < wait <= full
+    assert time.waits[-1] > 1
 
 
 def test_the_same_seed_waits_the_same(served: Served) -> None:
     def waits() -> list[float]:
         time = FakeTime()
-        error_of(served(*[failure(500, "api_error")] * 4, time=time, retries=3), time)
+        error_of(served(*[failure(500, "api_error")] * 4, retries=3), time)
         return time.waits
 
     assert waits() == waits()
@@ -277,8 +319,8 @@ def test_the_same_seed_waits_the_same(served: Served) -> None:
         ({"retry_after": "7"}, 7.0, 7.7),
         ({"retry_after_ms": "250"}, 0.25, 0.275),
         ({"retry_after": "the date in 40 s"}, 30.0, 44.0),
-        ({"retry_after": "soon"}, 0.5, 1.0),
-        ({"retry_after": "-3"}, 0.5, 1.0),
+        ({"retry_after": "soon"}, 0.0, 1.0),
+        ({"retry_after": "-3"}, 0.0, 1.0),
     ],
 )
 def test_retry_after_is_honoured(
@@ -287,16 +329,14 @@ def test_retry_after_is_honoured(
     time = FakeTime()
     if "date" in headers.get("retry_after", ""):  # made now: tests before this one take time too
         headers = {"retry_after": formatdate(wall_clock() + 40, usegmt=True)}
-    served(failure(429, "rate_limit_error", **headers), good(), time=time).next_turn(
-        BRIEF, [], time
-    )
+    turn_of(served(failure(429, "rate_limit_error", **headers), good()), time)
     (wait,) = time.waits
     assert low <= wait <= high
 
 
 def test_a_wait_beyond_all_patience_is_handed_up_at_once(served: Served) -> None:
     time = FakeTime()
-    error = error_of(served(failure(429, "rate_limit_error", retry_after="3600"), time=time), time)
+    error = error_of(served(failure(429, "rate_limit_error", retry_after="3600")), time)
     assert (error.retryable, error.retry_after, time.waits) == (True, 3600.0, [])
 
 
@@ -317,7 +357,7 @@ def test_no_message_holds_the_key(served: Served) -> None:
     ):
         error = error_of(served(response, retries=0))
         assert KEY not in f"{error} {error.problems}"
-        assert "[key]" in error.why
+        assert "[secret removed]" in error.why
 
 
 # -- lease and gate --------------------------------------------------------------------------
@@ -325,14 +365,14 @@ def test_no_message_holds_the_key(served: Served) -> None:
 
 def test_an_ended_lease_ends_the_wait(served: Served) -> None:
     time = FakeTime(ends_after=1)
-    error = error_of(served(failure(500, "api_error"), time=time), time)
+    error = error_of(served(failure(500, "api_error")), time)
     assert (error.retryable, len(time.waits)) == (False, 1)
     assert "lease ended" in error.what
 
 
 def test_an_ended_lease_sends_nothing(served: Served) -> None:
     time = FakeTime(ends_after=0)
-    assert "lease ended" in error_of(served(time=time), time).what
+    assert "lease ended" in error_of(served(), time).what
 
 
 def test_a_lease_that_ends_inside_a_stream_ends_the_reading(served: Served) -> None:
@@ -344,7 +384,7 @@ def test_a_lease_that_ends_inside_a_stream_ends_the_reading(served: Served) -> N
             return self.looks > 1
 
     time = EndsAtSecondLook()
-    assert "lease ended" in error_of(served(good(), time=time), time).what
+    assert "lease ended" in error_of(served(good()), time).what
 
 
 def test_a_complete_reply_is_returned_though_the_lease_has_ended(served: Served) -> None:
@@ -363,12 +403,11 @@ def test_a_complete_reply_is_returned_though_the_lease_has_ended(served: Served)
 
 @pytest.mark.parametrize(("status", "shared"), [(429, True), (529, True), (500, False)])
 def test_a_busy_provider_holds_back_everybody(served: Served, status: int, shared: bool) -> None:
-    time = FakeTime(ends_after=1)
-    model = served(failure(status, "some_error"), good(), time=time)
-    error_of(model, time)
-    time.ends_after, time.now = 1000, 100.0
-    model.next_turn(BRIEF, [], time)
-    assert len(time.waits) == (2 if shared else 1)
+    time = FakeTime()
+    gate = gate_in(time)
+    assert answer_of(served(failure(status, "some_error"), retries=0), time, gate).tries == 1
+    other = answer_of(served(good()), time, gate)
+    assert (other.waited > 0) is shared
 
 
 # -- before anything starts ------------------------------------------------------------------

@@ -6,8 +6,9 @@ import os
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,8 @@ from llmock.scenarios import Match, Reply
 from llmock.scenarios import ToolCall as ScriptedCall
 
 from orchestrator.errors import ModelError
+from orchestrator.models import asking
+from orchestrator.models.admission import Pace
 from orchestrator.models.anthropic import AnthropicModel
 from orchestrator.models.base import (
     Briefing,
@@ -28,6 +31,8 @@ from orchestrator.models.base import (
     Turn,
     Usage,
 )
+from orchestrator.models.gate import ProviderGate, gate_for
+from orchestrator.runtime.interruption import Interruption
 
 NEVER = threading.Event()
 
@@ -73,12 +78,21 @@ class FakeTime:
 
 def ask(time: FakeTime | None = None, **options: Any) -> Turn:
     """Ask a new model for one turn."""
-    interrupt = time or FakeTime()
-    model = AnthropicModel("claude-sonnet-5-5", clock=interrupt, **options)
+    model = AnthropicModel("claude-sonnet-5-5", **options)
     try:
-        return model.next_turn(BRIEF, [], interrupt)
+        return asked(model, time)
     finally:
         model.close()
+
+
+def asked(model: AnthropicModel, time: FakeTime | None = None) -> Turn:
+    """Ask as a worker does, in time of its own."""
+    time = time or FakeTime()
+    gate = ProviderGate(clock=time, pause=lambda _, seconds: time.wait(seconds))
+    outcome = asking.ask(model, BRIEF, [], time, gate).outcome
+    if isinstance(outcome, ModelError):
+        raise outcome
+    return outcome
 
 
 def carry_out(call: ToolCall, folder: Path) -> ToolResult:
@@ -163,7 +177,7 @@ def test_the_key_goes_out_and_the_history_comes_along(
 
 def test_a_rate_limit_is_waited_out(llmock: LLMock, model: AnthropicModel) -> None:
     llmock.rate_limit(times=2, retry_after=0.05).reply("at last")
-    assert model.next_turn(BRIEF, [], NEVER).text == "at last"
+    assert asked(model).text == "at last"
     assert [record.status for record in llmock.requests] == [429, 429, 200]
     llmock.assert_resilient(strict=True)
 
@@ -173,7 +187,7 @@ def test_a_provider_that_fails_is_asked_again(
     llmock: LLMock, model: AnthropicModel, status: int
 ) -> None:
     llmock.fail(status, times=2, retry_after=0.05).reply("at last")
-    assert model.next_turn(BRIEF, [], NEVER).text == "at last"
+    assert asked(model).text == "at last"
     assert len(llmock.requests) == 3
     llmock.assert_resilient()
 
@@ -235,7 +249,7 @@ def test_malformed_tool_arguments_for_ever_are_a_failure(llmock: LLMock) -> None
 
 def test_an_unknown_tool_is_passed_on(llmock: LLMock, model: AnthropicModel) -> None:
     llmock.break_tool_call("unknown_tool")
-    (call,) = model.next_turn(BRIEF, [], NEVER).calls
+    (call,) = asked(model).calls
     assert call.name == "llmock_unknown_tool"
 
 
@@ -270,3 +284,72 @@ def test_many_threads_share_one_client(llmock: LLMock) -> None:
         model.close()
     assert [turn.text for turn in turns] == [f"for {name}" for name in names]
     assert all(turn.usage != Usage() for turn in turns)
+
+
+# -- the gate over a real server -------------------------------------------------------------
+
+
+class AtGate(Interruption):
+    """An interrupt that tells when its thread stands at the gate."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.arrived = threading.Event()
+
+    def watch(self, call: Callable[[], None]) -> AbstractContextManager[None]:
+        self.arrived.set()
+        return super().watch(call)
+
+
+@pytest.mark.parametrize("status", [429, 529])
+def test_a_refusal_makes_all_workers_wait(
+    llmock: LLMock, model: AnthropicModel, status: int
+) -> None:
+    llmock.fail(status, times=1, retry_after=0.1).reply("at last", times=None)
+    gate = ProviderGate()
+    with ThreadPoolExecutor(4) as pool:
+        interrupts = [AtGate() for _ in range(4)]
+        first = pool.submit(asking.ask, model, BRIEF, [], interrupts[0], gate)
+        assert interrupts[0].arrived.wait(5)
+        others = [
+            pool.submit(asking.ask, model, BRIEF, [], interrupt, gate)
+            for interrupt in interrupts[1:]
+        ]
+        for interrupt in interrupts[1:]:
+            assert interrupt.arrived.wait(5)
+        assert [record.status for record in llmock.requests] == [status]
+        answers = [future.result(10) for future in (first, *others)]
+    assert [answer.outcome.text for answer in answers if isinstance(answer.outcome, Turn)] == [
+        "at last"
+    ] * 4
+    assert [answer.tries for answer in answers] == [2, 1, 1, 1]
+    assert answers[0].waited >= 0.1
+    assert all(answer.waited > 0 for answer in answers)
+    assert [record.status for record in llmock.requests] == [status, 200, 200, 200, 200]
+    llmock.assert_resilient(strict=True)
+
+
+@pytest.mark.parametrize("status", [429, 529])
+def test_an_ended_lease_ends_the_wait(llmock: LLMock, model: AnthropicModel, status: int) -> None:
+    llmock.fail(status, times=1, retry_after=60)
+    gate, interrupt = ProviderGate(), AtGate()
+    with ThreadPoolExecutor(1) as pool:
+        waiting = pool.submit(asking.ask, model, BRIEF, [], interrupt, gate)
+        assert interrupt.arrived.wait(5)
+        interrupt.set()
+        answer = waiting.result(5)
+    assert isinstance(answer.outcome, ModelError)
+    assert "lease ended" in answer.outcome.what
+    assert (len(llmock.requests), answer.tries) == (1, 1)
+    assert 6 < gate.status().closed <= 66
+
+
+def test_no_more_at_once_than_the_provider_allows(llmock: LLMock) -> None:
+    llmock.reply("one", times=None)
+    model = AnthropicModel.from_options("claude-sonnet-5-5", {"concurrency": "2"}, Path())
+    gate = gate_for(model)
+    with ThreadPoolExecutor(8) as pool:
+        answers = list(pool.map(lambda _: asking.ask(model, BRIEF, [], NEVER, gate), range(16)))
+    model.close()
+    assert all(isinstance(answer.outcome, Turn) for answer in answers)
+    assert (gate.pace, gate.status().under_way) == (Pace(concurrent=2), 0)

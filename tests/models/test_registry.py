@@ -54,7 +54,9 @@ def test_absolute_paths_stay(base: Path) -> None:
     [
         ("", "has no name"),
         ("oracel:solution", "did you mean oracle:DIR"),
-        ("recorded:run", "Models: anthropic\\[:MODEL\\], oracle:DIR, scripted:FILE"),
+        ("echo:x", "Models: anthropic\\[:MODEL\\], oracle:DIR, recorded:RUN, scripted:FILE"),
+        ("recorded", "needs a run"),
+        ("recorded:nowhere", "there is no run 'nowhere'"),
         ("simulated", "there is no model 'simulated'"),
         ("oracle", "needs a directory"),
         ("oracle:nowhere", "is not a directory"),

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from orchestrator.core.events import decode
+from orchestrator.core.encoding import decode
 from orchestrator.core.invariants import check, fingerprint
 from orchestrator.core.limits import Limits
 from orchestrator.core.machine import Machine

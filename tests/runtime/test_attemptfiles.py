@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -268,6 +269,54 @@ def test_of_a_file_that_was_read_in_part_that_part_counts(
     assert (desk.text("b.txt") == "x\n") is holds
 
 
+@pytest.mark.parametrize(("line", "holds"), [(3, True), (9, False), (10, True)])
+def test_lines_that_a_search_showed_count_as_read(office: Make, line: int, holds: bool) -> None:
+    desk, a, b = two(office)
+    b.ok("read_file", path="b.txt")
+    assert b.ok("search_files", pattern="^line 9$", glob="read") == "read:9:line 9"
+    a.ok("edit_file", path="read", old=f"line {line}\n", new="new\n")
+    outcome = b.use("edit_file", path="b.txt", old="b", new="x")
+    assert (not outcome.is_error) is holds
+    assert ("-line 9\n+new\n" in outcome.text) is not holds
+    b.ok("write_file", path="b.txt", content="knowing it")
+    assert desk.text("b.txt") == "knowing it"
+
+
+def test_a_search_does_not_make_an_older_read_current(office: Make) -> None:
+    _, a, b = two(office)
+    b.ok("read_file", path="read", start_line=3, end_line=3)
+    a.ok("edit_file", path="read", old="line 3\n", new="three\n")
+    b.context.take_notices()
+    b.ok("search_files", pattern="^line 9$", glob="read")  # of the newer version
+    assert "-line 3\n+three\n" in b.no("edit_file", path="b.txt", old="b", new="x")
+
+
+def test_two_searches_of_two_versions_count_both(office: Make) -> None:
+    _, a, b = two(office)
+    b.ok("search_files", pattern="^line 9$", glob="read")
+    a.ok("edit_file", path="read", old="line 3\n", new="three\nmore\n")
+    b.context.take_notices()
+    b.ok("search_files", pattern="^line 15$", glob="read")
+    b.ok("write_note", title="x", text="x")
+    a.ok("edit_file", path="read", old="line 15\n", new="new\n")
+    assert "+new\n" in b.no("edit_file", path="b.txt", old="b", new="x")
+
+
+def test_a_search_is_no_ground_for_replacing_a_file(office: Make) -> None:
+    _, a, _ = two(office)
+    a.ok("search_files", pattern="line 9", glob="read")
+    assert "you have not read it" in a.no("write_file", path="read", content="x")
+
+
+@pytest.mark.slow
+def test_only_hits_that_were_shown_count(office: Make) -> None:
+    many = {f"f{number:03}": "hit\n" for number in range(600)}
+    desk, a, _ = two(office, files=many)
+    a.ok("search_files", pattern="hit")
+    a.context.report()
+    assert len(desk.machine.state.live[a.context.lease.token].reads) == 500
+
+
 def test_that_a_file_was_not_there_counts_as_read(office: Make) -> None:
     _, a, b = two(office)
     assert b.context.read("made") is None
@@ -331,6 +380,54 @@ def test_reads_travel_with_the_next_request_once(office: Make) -> None:
     a.context.report()
     assert a.context.files.take_news() == ()
     assert desk.machine.state.live[a.context.lease.token].reads == {"read": 1}
+
+
+# --- where no file can be -------------------------------------------------------------------------
+
+
+def test_the_twin_of_what_is_not_versioned_is_refused(office: Make) -> None:
+    def make(work: Path) -> None:
+        (work / ".venv").mkdir()
+        (work / ".venv/lib.py").write_text("made by a tool")
+        (work / ".env").write_text("TOKEN=secret")
+        (work / "out").symlink_to("/etc")
+
+    agent = office(task("a", writes=("**",)), files=FILES, make=make).agent("w1")
+    for path in (".VENV/lib.py", ".Venv", "OUT/x"):
+        assert "cannot tell the two names apart" in agent.no("write_file", path=path, content="x")
+    assert "is not versioned" in agent.no("write_file", path=".ENV", content="x")
+
+
+def test_a_pipe_or_a_folder_of_others_is_never_replaced(office: Make) -> None:
+    def make(work: Path) -> None:
+        os.mkfifo(work / "pipe")
+        (work / "cache/__pycache__").mkdir(parents=True)
+
+    desk = office(task("a", writes=("**",)), files=FILES, make=make)
+    agent = desk.agent("w1")
+    assert "pipe is a named pipe" in agent.no("write_file", path="pipe", content="x")
+    assert "pipe is a named pipe" in agent.no("write_file", path="pipe/x", content="x")
+    assert "cache is a directory" in agent.no("write_file", path="cache", content="x")
+    assert "wrote" not in desk.kinds()
+
+
+def test_a_folder_whose_name_is_a_twin_is_refused_with_the_known_spelling(office: Make) -> None:
+    desk = office(task("a", writes=("**",)), files={"src/deep/b.py": "b\n"})
+    agent = desk.agent("w1")
+    assert "write src/new.py" in agent.no("write_file", path="SRC/new.py", content="x")
+    assert "write src/deep/x/y" in agent.no("write_file", path="src/Deep/x/y", content="x")
+    assert "some file systems cannot tell" in agent.no("write_file", path="Src", content="x")
+    agent.ok("write_file", path="src/Deeper/x", content="x")
+    agent.ok("delete_file", path="src/Deeper/x")
+    agent.ok("write_file", path="src/deeper/x", content="x")
+
+
+def test_an_empty_folder_gives_way_to_a_file(office: Make) -> None:
+    desk = office(task("a", writes=("**",)), make=lambda work: (work / "out").mkdir())
+    agent = desk.agent("w1")
+    agent.ok("write_file", path="out", content="a file now")
+    assert desk.text("out") == "a file now"
+    assert agent.ok("read_file", path="out").endswith("a file now")
 
 
 # --- undo -------------------------------------------------------------------------------------
@@ -406,7 +503,7 @@ def test_the_next_attempt_sees_the_files_as_they_were(office: Make) -> None:
     first.ok("read_file", path="a.txt")
     first.ok("write_file", path="a.txt", content="wrong")
     second = desk.agent("w1", first.use("give_up", reason="wrong way").ending)
-    assert second.context.lease.before == "wrong way"
+    assert "wrong way" in second.context.lease.before
     assert second.ok("read_file", path="a.txt").endswith(":\na\n")
     assert desk.text("a.txt") == "a\n"
 

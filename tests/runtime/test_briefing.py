@@ -73,7 +73,7 @@ def test_the_role_bounds_what_the_task_may_write(office: Make) -> None:
     assert {tool.name for tool in told.tools} >= {"read_file", "submit"}
 
 
-@pytest.mark.parametrize(("keep", "words"), [(False, "taken back"), (True, "still in the files")])
+@pytest.mark.parametrize(("keep", "words"), [(False, "was undone"), (True, "still stands")])
 def test_the_next_attempt_is_told_how_the_one_before_ended(
     office: Make, keep: bool, words: str
 ) -> None:
@@ -83,7 +83,8 @@ def test_the_next_attempt_is_told_how_the_one_before_ended(
     ending = first.use("give_up", reason="the parser is missing").ending
     told = brief(desk, ending)
     assert told.attempt == 2
-    assert "# This is attempt 2\nThe attempt before ended: the parser is missing" in told.opening
+    assert "# This is attempt 2\nWhat earlier attempts tried, and how they ended:\n" in told.opening
+    assert "it gave up: the parser is missing" in told.opening
     assert words in told.opening
     assert (desk.text("src/a.py") == "wrong") is keep
 
@@ -91,8 +92,8 @@ def test_the_next_attempt_is_told_how_the_one_before_ended(
 def test_a_long_ending_is_cut(office: Make) -> None:
     desk = office(task(), files=FILES)
     ending = desk.agent("w1").use("give_up", reason="x" * 9000).ending
-    assert "x" * 4000 in (opening := brief(desk, ending).opening)
-    assert "x" * 4001 not in opening
+    assert "x" * 1000 in (opening := brief(desk, ending).opening)
+    assert "x" * 2001 not in opening
 
 
 def test_seeds_differ_by_attempt_and_repeat_by_run() -> None:

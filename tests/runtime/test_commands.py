@@ -276,3 +276,14 @@ def test_limits_are_in_force(tmp_path: Path, cwd: Path) -> None:
 def test_a_fake_may_answer_with_a_whole_result(cwd: Path) -> None:
     answer = CommandResult(None, "", "", 3.0, timed_out=True)
     assert FakeCommands(lambda command, cwd: answer).run("x", cwd, timeout=1) == answer
+
+
+def test_a_command_cannot_shut_the_folder_for_temporary_files(
+    commands: SubprocessCommands, cwd: Path, tmp_path: Path
+) -> None:
+    for _ in range(2):
+        tmp = tmp_path / "tmp"
+        result = commands.run("touch $TMPDIR/here && chmod 000 $TMPDIR", cwd, timeout=30, tmp=tmp)
+        assert result.exit_code == 0
+    assert commands.run("true", cwd, timeout=30, tmp=tmp).exit_code == 0
+    assert tmp.stat().st_mode & 0o777 == 0o700

@@ -211,7 +211,7 @@ def test_a_change_of_what_was_read_during_the_test_run_runs_it_again(office: Mak
         return 0
 
     commands = Scripted(change, 0)
-    desk = office(task(test="check"), task("b"), files=FILES, commands=commands)
+    desk = office(task(test="check"), task("b", keep=True), files=FILES, commands=commands)
     agent, b = desk.agent("w1"), desk.agent("w2").context
     agent.ok("read_file", path="a.txt")
     agent.context.files.read("b.txt", Region(5, 5))  # a line that does not change
@@ -234,7 +234,7 @@ def test_a_change_that_matters_is_shown_in_place_of_a_third_run(office: Make) ->
         return 0
 
     commands = Scripted(change)
-    desk = office(task(test="check"), task("b"), files=FILES, commands=commands)
+    desk = office(task(test="check"), task("b", keep=True), files=FILES, commands=commands)
     agent, b = desk.agent("w1"), desk.agent("w2").context
     agent.ok("read_file", path="b.txt")
     text = agent.no("submit", summary="x")

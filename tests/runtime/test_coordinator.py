@@ -13,7 +13,8 @@ from typing import Any
 import pytest
 
 from orchestrator import Context, Limits, Plan, Task, resume, run
-from orchestrator.core.events import Event, Noted, decode
+from orchestrator.core.encoding import decode
+from orchestrator.core.events import Event, Noted
 from orchestrator.core.invariants import check, fingerprint
 from orchestrator.core.machine import Machine
 from orchestrator.core.messages import (

@@ -1,13 +1,17 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
+import sys
+import tempfile
 from hashlib import sha256
 from pathlib import Path
 
 import pytest
 
-from orchestrator.errors import WorkspaceError
+import orchestrator
+from orchestrator.errors import OrchestratorError, RunStopped, WorkspaceError
 from orchestrator.runtime.blobs import BlobStore
 from orchestrator.runtime.copies import PrivateCopy
 from orchestrator.runtime.workspace import SharedTree
@@ -281,3 +285,77 @@ def test_what_an_earlier_process_left_is_removed(tree: SharedTree, tmp_path: Pat
     assert not copy.root.exists()
     assert not copy.tmp.exists()
     assert (tree.root / ".venv" / "bin" / "tool").exists()
+
+
+def test_a_copy_that_cannot_be_made_ends_the_run(tree: SharedTree, tmp_path: Path) -> None:
+    told: list[OrchestratorError] = []
+    tree.blobs.on_failure = told.append
+    (tmp_path / "copies").write_text("a file, where a folder must be")
+    with pytest.raises(RunStopped, match="a private copy cannot be made") as caught:
+        PrivateCopy(tmp_path / "copies" / "w1", tree)
+    assert told == [caught.value]
+    assert "resume" in caught.value.fix
+
+
+def test_what_a_command_did_to_a_copy_does_not_end_the_run(
+    copy: PrivateCopy, tree: SharedTree
+) -> None:
+    told: list[OrchestratorError] = []
+    tree.blobs.on_failure = told.append
+    command(copy, 'rm -r "$PWD"')
+    with pytest.raises(WorkspaceError, match="cannot be written in a private copy"):
+        copy.write("new.py", b"new")
+    assert told == []
+
+
+LOCKED_OUT = """
+import os, subprocess, sys
+from pathlib import Path
+from orchestrator.runtime.blobs import BlobStore
+from orchestrator.runtime.copies import PrivateCopy
+from orchestrator.runtime.workspace import SharedTree
+here = Path(sys.argv[1])
+if os.getuid() == 0:  # nobody may lock root out
+    os.setgroups([])
+    os.setgid(65534)
+    os.setuid(65534)
+(here / "tree" / "pkg").mkdir(parents=True)
+(here / "tree" / "pkg" / "a.py").write_text("a")
+(here / "tree" / "b.py").write_text("b")
+tree = SharedTree(here / "tree", BlobStore(here / "blobs", durable=False))
+entries = tree.scan()
+copy = PrivateCopy(here / "w1", tree)
+copy.sync((path, entry.digest) for path, entry in entries.items())
+def run(text):
+    done = subprocess.run(["/bin/sh", "-ec", text], cwd=copy.root, capture_output=True, text=True)
+    return done.stdout + done.stderr
+run(f"mkdir -p new/deep; touch new/deep/x; chmod 000 b.py pkg new/deep new {copy.tmp} .")
+assert not os.access(copy.root, os.R_OK)
+found = copy.changed()
+assert sorted(found) == ["new/deep/x"], found
+copy.restore(found)
+copy.sync([("pkg/a.py", tree.blobs.put(b"next"))])
+assert copy.changed() == {}, copy.changed()
+assert run("cat pkg/a.py b.py") == "nextb"
+run("mkdir -p x/y; chmod 000 x/y x pkg .")
+copy.remove()
+assert not copy.root.exists()
+"""
+
+
+@pytest.mark.slow
+def test_a_command_cannot_lock_us_out_of_a_copy() -> None:
+    here = Path(tempfile.mkdtemp())  # in reach of that user, which `tmp_path` is not
+    try:
+        here.chmod(0o777)
+        done = subprocess.run(
+            [sys.executable, "-c", LOCKED_OUT, str(here)],
+            cwd=here,
+            env={**os.environ, "PYTHONPATH": str(Path(orchestrator.__file__).parents[1])},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+    finally:
+        shutil.rmtree(here)
+    assert (done.returncode, done.stderr) == (0, "")

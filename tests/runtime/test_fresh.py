@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import fcntl
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -93,16 +95,29 @@ def test_a_missing_workspace_is_refused(tmp_path: Path) -> None:
 
 
 FILLING = """
-import resource, sys
+import resource, signal, sys
 from pathlib import Path
 from orchestrator.errors import WorkspaceError
 from orchestrator.runtime.fresh import copy_fresh
 resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))
+if "killed" in sys.argv:
+    signal.signal(signal.SIGXFSZ, signal.SIG_DFL)
 try:
     copy_fresh(Path(sys.argv[1]), Path(sys.argv[2]))
 except WorkspaceError as error:
     print(error.what, "|", error.why)
 """
+
+
+def copy_elsewhere(*words: object) -> subprocess.CompletedProcess[str]:
+    """Copy in a process that cannot write more than 1,000 bytes to a file."""
+    return subprocess.run(
+        [sys.executable, "-c", FILLING, *map(str, words)],
+        env={**os.environ, "PYTHONPATH": str(Path(orchestrator.__file__).parents[1])},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
 
 
 @pytest.mark.slow
@@ -114,13 +129,56 @@ def test_a_copy_that_fails_half_way_leaves_nothing(
     into = tmp_path / "out"
     if existed:
         into.mkdir()
-    done = subprocess.run(
-        [sys.executable, "-c", FILLING, str(source), str(into)],
-        env={**os.environ, "PYTHONPATH": str(Path(orchestrator.__file__).parents[1])},
-        capture_output=True,
-        text=True,
-        check=True,
-    )
+    done = copy_elsewhere(source, into)
     assert done.stdout == "the fresh copy cannot be made | [Errno 27] File too large\n"
     assert into.exists() == existed
     assert not existed or names(into) == []
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["out"] * existed + ["source"]
+
+
+@pytest.mark.slow
+def test_a_copy_that_is_killed_half_way_never_appears(source: Path, tmp_path: Path) -> None:
+    (source / "zzz").write_bytes(bytes(2000))
+    done = copy_elsewhere(source, tmp_path / "out", "killed")
+    assert done.returncode == -signal.SIGXFSZ
+    assert not (tmp_path / "out").exists()
+    assert (tmp_path / ".out.orchestrator-part" / "run.sh").exists()
+    copy_fresh(source, tmp_path / "out")
+    assert names(tmp_path / "out") == [".venv", "inner", "pkg", "pkg/a.py", "run.sh", "zzz"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["out", "source"]
+
+
+@pytest.mark.slow
+def test_half_a_copy_in_a_directory_that_existed_is_reported(source: Path, tmp_path: Path) -> None:
+    (source / "zzz").write_bytes(bytes(2000))
+    (tmp_path / "out").mkdir()
+    assert copy_elsewhere(source, tmp_path / "out", "killed").returncode == -signal.SIGXFSZ
+    before = names(tmp_path / "out")
+    with pytest.raises(WorkspaceError, match="holds half of one") as caught:
+        copy_fresh(source, tmp_path / "out")
+    assert "empty the directory" in caught.value.fix
+    assert names(tmp_path / "out") == before
+
+
+def test_what_another_run_copies_just_now_is_left_alone(source: Path, tmp_path: Path) -> None:
+    theirs = tmp_path / ".out.orchestrator-part"
+    theirs.mkdir()
+    (theirs / "a.py").write_text("a")
+    handle = os.open(theirs, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        with pytest.raises(WorkspaceError, match="another run"):
+            copy_fresh(source, tmp_path / "out")
+    finally:
+        os.close(handle)
+    assert names(theirs) == ["a.py"]
+    assert not (tmp_path / "out").exists()
+
+
+def test_the_directory_that_existed_is_kept(source: Path, tmp_path: Path) -> None:
+    (tmp_path / "out").mkdir(mode=0o700)
+    before = (tmp_path / "out").stat()
+    copy_fresh(source, tmp_path / "out")
+    after = (tmp_path / "out").stat()
+    assert (after.st_ino, after.st_mode) == (before.st_ino, before.st_mode)
+    assert names(tmp_path / "out") == [".venv", "inner", "pkg", "pkg/a.py", "run.sh"]

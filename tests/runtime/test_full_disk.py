@@ -107,6 +107,30 @@ def test_a_full_disk_stops_the_run_and_it_goes_on_when_there_is_space(
     assert replay(run).agrees
 
 
+def test_a_disk_that_is_too_small_for_a_private_copy_stops_the_run(
+    tmp_path: Path, disk: Path
+) -> None:
+    make(tmp_path, 10)
+    for name in ("one", "two"):  # not kept as blobs: the copy is the first to need room for them
+        (tmp_path / "project" / name).write_bytes(bytes(150_000))
+    run, tree = disk / "run", tmp_path / "tree"
+    stopped = call(tmp_path, "run", "plan.yaml", "--run-dir", run, "--into", tree, "--plain")
+    assert stopped.returncode == 4, stopped.stdout + stopped.stderr
+    assert "Traceback" not in stopped.stderr
+    assert "cannot be written in a private copy" in stopped.stderr
+    assert "No space left on device" in stopped.stderr
+    assert "resume" in stopped.stderr
+    assert replay(run).agrees
+    (disk / "fill").unlink()
+    subprocess.run(["mount", "-o", "remount,size=9m", str(disk)], check=True)
+    done = call(tmp_path, "resume", run, "--json")
+    assert done.returncode == 0, done.stderr
+    assert all((tree / f"{name}.txt").read_text() == name * 10 for name in "abc")
+    tasks = json.loads(done.stdout)["tasks"]
+    assert all(task["attempts"] <= 2 for task in tasks.values())
+    assert replay(run).agrees
+
+
 UNWRITABLE = """\
 import json, os, sys
 from pathlib import Path

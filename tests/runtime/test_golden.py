@@ -17,7 +17,8 @@ from typing import Any
 import pytest
 
 from orchestrator import Context, resume
-from orchestrator.core.events import KINDS, decode
+from orchestrator.core.encoding import decode
+from orchestrator.core.events import KINDS
 from orchestrator.core.invariants import check
 from orchestrator.errors import LogError
 from orchestrator.lab.metrics import measure

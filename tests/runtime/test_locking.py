@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -10,7 +11,7 @@ import pytest
 import orchestrator
 from orchestrator.errors import WorkspaceError
 from orchestrator.runtime.blobs import BlobStore
-from orchestrator.runtime.locking import workspace_lock
+from orchestrator.runtime.locking import run_lives, run_lock, workspace_lock
 from orchestrator.runtime.workspace import SharedTree
 
 HOLDER = """
@@ -74,3 +75,51 @@ def test_a_run_in_another_process_is_respected_until_it_is_killed(tmp_path: Path
 def test_the_lock_is_hidden_from_git(tmp_path: Path) -> None:
     with workspace_lock(tmp_path):
         assert (tmp_path / ".orchestrator" / ".gitignore").read_text() == "*\n"
+
+
+def test_a_run_lives_as_long_as_its_lock_is_held(tmp_path: Path) -> None:
+    assert not run_lives(tmp_path)
+    with run_lock(tmp_path):
+        assert run_lives(tmp_path)
+        assert run_lives(tmp_path)  # looking has not taken the lock away
+    assert not run_lives(tmp_path)
+
+
+def test_the_number_of_a_live_process_in_the_lock_proves_nothing(tmp_path: Path) -> None:
+    (tmp_path / "lock").write_text(json.dumps({"run": "old", "pid": os.getpid()}))
+    assert not run_lives(tmp_path)
+
+
+def test_whether_a_run_lives_that_nobody_may_look_at_is_not_guessed(tmp_path: Path) -> None:
+    (tmp_path / "lock").symlink_to("elsewhere")
+    with pytest.raises(WorkspaceError, match="cannot be told"):
+        run_lives(tmp_path)
+
+
+LOOKER = """
+import sys
+from pathlib import Path
+from orchestrator.runtime.locking import run_lives
+print("looks", flush=True)
+while not Path(sys.argv[1], "end").exists():
+    run_lives(Path(sys.argv[1]))
+"""
+
+
+@pytest.mark.slow
+def test_looking_never_keeps_a_run_from_starting(tmp_path: Path) -> None:
+    source = str(Path(orchestrator.__file__).parents[1])
+    with subprocess.Popen(
+        [sys.executable, "-c", LOOKER, str(tmp_path)],
+        env={**os.environ, "PYTHONPATH": source},
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as other:
+        assert other.stdout is not None
+        assert other.stdout.readline() == "looks\n"
+        try:
+            for _ in range(2000):
+                with run_lock(tmp_path):
+                    pass
+        finally:
+            (tmp_path / "end").touch()

@@ -5,6 +5,7 @@ import random
 import pytest
 
 from orchestrator.runtime.output import BoundedOutput, readable
+from orchestrator.secrets import MARK, Redactor
 
 
 def collect(data: bytes, limit: int, pieces: int = 7) -> BoundedOutput:
@@ -87,3 +88,23 @@ def test_one_long_line_is_cut_anyway() -> None:
 
 def test_colours_do_not_use_up_the_limit() -> None:
     assert readable(b"\x1b[31m.\x1b[0m" * 100, 100) == ("." * 100, 0)
+
+
+def test_where_output_is_cut_no_word_is_cut_in_two() -> None:
+    secret = b"quartz-lantern-of-seven-letters"
+    for shift in range(60):
+        output = BoundedOutput(200)
+        output.add(b"x" * (60 + shift) + b" " + secret + b" " + b"y" * 300 + b" " + secret + b" ")
+        output.add(b"z" * (60 + shift))
+        kept = output.kept(margin=50)
+        assert kept.replace(secret, b"").count(b"quartz") == 0
+        assert kept.replace(secret, b"").count(b"letters") == 0
+        head, _, rest = kept.partition(b"\n[... ")
+        missing, _, tail = rest.partition(b" bytes left out ...]\n")
+        assert len(head) + int(missing) + len(tail) == output.total
+
+
+def test_a_secret_that_escape_sequences_hide_is_found() -> None:
+    hidden = b"quartz-\x1b[1mlantern\x1b[m-7"
+    shown = readable(b"it is " + hidden, 100, Redactor(["quartz-lantern-7"]))
+    assert shown == (f"it is {MARK}", 0)

@@ -11,12 +11,14 @@ import pytest
 from orchestrator.errors import WorkspaceError
 from orchestrator.runtime.rooted import (
     FolderCursor,
+    NoFolderError,
     NotRegularError,
     hash_regular,
     read_regular,
     remove,
     remove_empty,
     split,
+    standing,
     write_new,
 )
 
@@ -163,3 +165,30 @@ def test_only_canonical_paths_are_split(path: str) -> None:
 def test_a_path_is_split_into_folders_and_name() -> None:
     assert split("a/b/c.py") == (["a", "b"], "c.py")
     assert split("c.py") == ([], "c.py")
+
+
+def test_what_stands_in_the_way_of_a_file_is_named(tmp_path: Path) -> None:
+    for folder in ("full", "empty", "sub/empty"):
+        (tmp_path / folder).mkdir(parents=True)
+    (tmp_path / "full/x").write_text("")
+    (tmp_path / "link").symlink_to("full")
+    (tmp_path / "gone").symlink_to("nowhere")
+    os.mkfifo(tmp_path / "pipe")
+    link = "a symbolic link; links are never written through"
+    assert {path: standing(tmp_path, path) for path in (
+        "new", "new/deep/x", "full/x", "full/y", "empty", "sub/empty", "full", "full/x/y/z",
+        "link", "link/x", "gone", "pipe", "pipe/x",
+    )} == {
+        "new": "", "new/deep/x": "", "full/x": "", "full/y": "", "empty": "", "sub/empty": "",
+        "full": "full is a directory",
+        "full/x/y/z": "full/x is a file, so nothing can be below it",
+        "link": f"link is {link}", "link/x": f"link is {link}", "gone": f"gone is {link}",
+        "pipe": "pipe is a named pipe, not a file", "pipe/x": "pipe is a named pipe, not a file",
+    }  # fmt: skip
+
+
+def test_a_folder_that_cannot_be_made_is_no_regular_place(tmp_path: Path) -> None:
+    (tmp_path / "link").symlink_to("/")
+    with FolderCursor(tmp_path, make=True) as cursor, pytest.raises(NoFolderError) as caught:
+        cursor.enter(["link", "etc"])
+    assert isinstance(caught.value, NotRegularError)  # whoever writes files treats both alike

@@ -44,13 +44,34 @@ def test_an_empty_directory_will_do(tmp_path: Path) -> None:
     assert RunDir.create(tmp_path / "run").blobs.is_dir()
 
 
-@pytest.mark.parametrize("name", ["events.db", "notes.txt"])
-def test_a_directory_with_something_in_it_is_left_alone(tmp_path: Path, name: str) -> None:
-    (tmp_path / name).write_text("mine")
-    with pytest.raises(WorkspaceError, match="not empty") as caught:
+def test_a_directory_with_a_run_in_it_is_left_alone(tmp_path: Path) -> None:
+    (tmp_path / "events.db").write_text("mine")
+    with pytest.raises(WorkspaceError, match="holds a run already") as caught:
         RunDir.create(tmp_path)
+    assert "resume that run" in caught.value.fix
     assert "--run-dir" in caught.value.fix
-    assert [path.name for path in tmp_path.iterdir()] == [name]
+    assert [path.name for path in tmp_path.iterdir()] == ["events.db"]
+
+
+def test_a_directory_with_something_else_in_it_is_left_alone(tmp_path: Path) -> None:
+    for number in range(7):
+        (tmp_path / f"notes{number}.txt").write_text("mine")
+    before = sorted(tmp_path.iterdir())
+    with pytest.raises(WorkspaceError, match="not empty, and holds no run") as caught:
+        RunDir.create(tmp_path)
+    assert "notes0.txt, " in caught.value.why
+    assert "and 2 more" in caught.value.why
+    assert "resume" not in caught.value.fix
+    assert sorted(tmp_path.iterdir()) == before
+
+
+def test_what_a_run_left_that_never_began_is_told_apart(tmp_path: Path) -> None:
+    left = RunDir.create(tmp_path / "run")
+    with pytest.raises(WorkspaceError, match="holds no run") as caught:
+        RunDir.create(left.path)
+    assert "ended before it had begun" in caught.value.why
+    assert "remove it" in caught.value.fix
+    assert left.blobs.is_dir()
 
 
 def test_a_directory_that_cannot_be_made_is_reported(tmp_path: Path) -> None:

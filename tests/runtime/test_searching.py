@@ -15,13 +15,13 @@ CATASTROPHE = r"(x+x+)+y"
 
 def test_matching_lines_are_numbered_and_cut() -> None:
     text = "one\ntwo\r\nthree" + "e" * 400
-    found = list(matching_lines(compile_pattern("^t"), "a.txt", text, monotonic() + 60))
-    assert found == ["a.txt:2:two", "a.txt:3:three" + "e" * 295]
+    found = list(matching_lines(compile_pattern("^t"), text, "a.txt", monotonic() + 60))
+    assert found == [(2, "two"), (3, "three" + "e" * 295)]
 
 
 def test_a_pattern_that_backtracks_without_end_is_ended() -> None:
     lines = "\n".join(["x" * 5000] * 1000)
-    search = matching_lines(compile_pattern(CATASTROPHE), "a.txt", lines, monotonic() + 0.05)
+    search = matching_lines(compile_pattern(CATASTROPHE), lines, "a.txt", monotonic() + 0.05)
     with pytest.raises(ToolRefusedError, match="took too long") as caught:
         list(search)
     assert "simpler pattern" in caught.value.fix
@@ -29,7 +29,7 @@ def test_a_pattern_that_backtracks_without_end_is_ended() -> None:
 
 def test_many_slow_lines_have_one_time_together() -> None:
     lines = "\n".join(["x" * 18] * 100_000)  # none of them takes long
-    search = matching_lines(compile_pattern(CATASTROPHE), "a.txt", lines, monotonic() + 0.05)
+    search = matching_lines(compile_pattern(CATASTROPHE), lines, "a.txt", monotonic() + 0.05)
     with pytest.raises(ToolRefusedError, match="took too long"):
         list(search)
 
@@ -41,7 +41,7 @@ def test_other_threads_go_on_while_a_pattern_backtracks() -> None:
     def search() -> None:
         begun.set()
         try:
-            list(matching_lines(compile_pattern(CATASTROPHE), "a", "x" * 5000, monotonic() + 0.3))
+            list(matching_lines(compile_pattern(CATASTROPHE), "x" * 5000, "a", monotonic() + 0.3))
         except ToolRefusedError:
             ended.set()
 

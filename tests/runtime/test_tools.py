@@ -412,6 +412,24 @@ def test_tests_are_run_and_their_names_are_quoted(office: Make) -> None:
     assert "climbs" in agent.no("run_tests", tests=["../x"])
 
 
+def test_names_for_a_test_command_that_takes_none_are_not_ignored_in_silence(office: Make) -> None:
+    asked, run = counting([0, 1])
+    agent = office(task(test="check all"), commands=run).agent("w1")
+    told = "The test command of this task takes no names: it was run as it is.\n"
+    assert agent.ok("run_tests", tests=["t.py"]).startswith(f"{told}PASSED\n")
+    assert agent.use("run_tests", tests=["t.py"]).text.startswith(f"{told}FAILED\n")
+    assert asked == ["check all", "check all"]
+
+
+@pytest.mark.parametrize("name", ["--collect-only", "-p", "./-x", "-"])
+def test_a_name_that_a_command_would_take_for_an_option_is_refused(office: Make, name: str) -> None:
+    agent = office(task(test="check {tests}")).agent("w1")
+    assert "would be an option" in agent.no("run_tests", tests=[name])
+    assert "would be an option" in agent.no(
+        "split_task", tasks=[{**PART, "tests": [name]}], reason="x"
+    )
+
+
 def test_a_task_without_tests_says_that_nothing_was_run(agent: Any) -> None:
     text = agent.ok("run_tests")
     assert "nothing was run" in text

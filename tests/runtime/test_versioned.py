@@ -6,14 +6,14 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator.errors import WorkspaceError
-from orchestrator.runtime.versioned import (
+from orchestrator.analysis.versioned import (
     dirty_files,
     governed_by_git,
     ignored_among,
     list_tree,
     run_git,
 )
+from orchestrator.errors import WorkspaceError
 
 
 def git(root: Path, *arguments: str) -> None:

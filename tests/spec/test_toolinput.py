@@ -102,6 +102,50 @@ def test_a_long_value_is_shortened(role: Role) -> None:
     assert len(sentence) < 150
 
 
+def nested(depth: int) -> Any:
+    value: Any = "x"
+    for _ in range(depth):
+        value = [value]
+    return value
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        ({"path": nested(100_000)}, "`path` is nested deeper than 16 levels: make it flat."),
+        ({"path": ["x"] * 5001}, "The call has more than 5000 values: send less at a time."),
+        ({"path": "x" * 20_001},
+         "`path` has a text of 20001 characters; 20000 are allowed: shorten it."),
+        ({"path": "src/a.py", "content": "x" * 12_000_000},
+         "The call has more than 12000000 characters: send less at a time."),
+        ({"path": "src/a.py", "content": "\ud800"},
+         "`content` has a character that cannot be stored, '\\ud800' (lone surrogates are half a "
+         "character): leave it out."),
+        ({"\ud800": 1},
+         "`a name` has a character".replace("`a name`", "An argument") + " that cannot be stored, "
+         "'\\ud800' (lone surrogates are half a character): leave it out."),
+        ({"path": 10**5000}, "`path` holds a number that is too large: write a smaller one."),
+        ({"path": b"src/a.py"}, "`path` holds a bytes, which JSON does not have."),
+        ({"x" * 500: 1, "path": "src/a.py", "content": ""},
+         f"There is no argument '{'x' * 79}.... There are: path, content."),
+    ],
+)  # fmt: skip
+def test_what_cannot_even_be_checked_is_refused(
+    role: Role, arguments: dict[str, Any], sentence: str
+) -> None:
+    assert check(role, "write_file", arguments) == [sentence]
+
+
+def test_a_file_may_be_longer_than_a_message(role: Role) -> None:
+    assert check(role, "write_file", {"path": "src/a.py", "content": "x" * 1_000_000}) == []
+
+
+def test_of_very_many_mistakes_the_first_are_told(role: Role) -> None:
+    told = check(role, "write_file", {f"k{number}": 1 for number in range(2000)})
+    assert len(told) == 13
+    assert told[-1] == "There is more that is not right; mend this first."
+
+
 _json = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner),

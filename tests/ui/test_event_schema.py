@@ -9,6 +9,8 @@ import pytest
 from jsonschema import Draft202012Validator
 
 from orchestrator.core import events as e
+from orchestrator.core.encoding import encode
+from orchestrator.core.limits import Budget, Limits
 from orchestrator.core.messages import Spent
 from orchestrator.core.task import Task
 from orchestrator.ui.schemas import event_schema
@@ -39,12 +41,17 @@ EXAMPLES: list[e.Event] = [
     e.LimitReached(2, "", 0, "usd", 10.0),
     e.Finished(3, "", 0, "limit", "usd"),
     e.Resumed(3, "", 0),
+    e.Resumed(3, "", 0, Limits(attempts_by={"error": 2}, roles={"tester": Budget(usd=1.0)})),
+    e.Reserved(3, "a", 1, 1, Spent(output=9, usd=0.5)),
+    e.BudgetWaits(3, "a", 1, 1, "tokens"),
+    e.SubmitWaits(3, "a", 1, 1, ("b",)),
+    e.Rested(3, "a", 1),
 ]
 
 
 def line(event: e.Event) -> dict[str, Any]:
     """The event as `events --json` prints it."""
-    at, kind, task, attempt, body = e.encode(event)
+    at, kind, task, attempt, body = encode(event)
     return {"seq": 1, "at": at, "kind": kind, "task": task, "attempt": attempt, **json.loads(body)}
 
 

@@ -47,7 +47,7 @@ def test_limits_say_of_what() -> None:
     assert words.limit("wall", 1800) == "30 min 00 s of wall time"
     assert words.limit("usd", 10) == "10.00 US dollars"
     assert words.limit("tokens", 2e6) == "2,000,000 model tokens"
-    assert words.limit("turns", 3) == "3 turns"
+    assert words.limit("turns", 3) == "3 model turns"
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,1 @@
+"""Languages that the code graph can read, behind one protocol (``base.py``)."""

@@ -1,0 +1,1 @@
+"""Put on PYTHONPATH of a traced command; holds nothing but a ``sitecustomize``."""

@@ -1,0 +1,5 @@
+import sys
+
+import one
+
+sys.exit(one.DOUBLE != 2)

@@ -1,0 +1,5 @@
+import sys
+
+import three
+
+sys.exit(three.DOUBLE != 6)

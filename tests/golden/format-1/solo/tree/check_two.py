@@ -1,0 +1,5 @@
+import sys
+
+import two
+
+sys.exit(two.DOUBLE != 4)
