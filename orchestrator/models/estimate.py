@@ -46,6 +46,9 @@ def estimate(model: Model, briefing: Briefing, history: Sequence[Exchange]) -> U
     turn's own count and what was added since, where there is one), and as output the model's
     attribute `max_tokens`, or twice the longest reply of this attempt, 1,000 at least.
 
+    Of a model that says nothing about itself, neither price nor `max_tokens`, nothing is known
+    before the first turn of an attempt: then nothing is reserved for that turn.
+
     The input is returned as `cache_write`, the dearest way in which it can be charged.
 
     Args:
@@ -55,7 +58,7 @@ def estimate(model: Model, briefing: Briefing, history: Sequence[Exchange]) -> U
     """
     if isinstance(model, _Foresees):
         return model.estimate(briefing, history)
-    if asks_no_provider(model):
+    if asks_no_provider(model) or not (history or _says_something(model)):
         return Usage()
     return Usage(output=_output(model, history), cache_write=_input(briefing, history))
 
@@ -72,6 +75,10 @@ def against_limit(expected: Usage, history: Sequence[Exchange]) -> int:
     """
     last = history[-1].turn.usage if history else Usage()
     return max(0, expected.total - last.cache_read - last.cache_write)
+
+
+def _says_something(model: Model) -> bool:
+    return hasattr(model, "price") or hasattr(model, "max_tokens")
 
 
 def _input(briefing: Briefing, history: Sequence[Exchange]) -> int:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import ClassVar
 
 from orchestrator.errors import ModelError, UsageError, nearest
-from orchestrator.models.base import Briefing, Exchange, Interrupt, Turn
+from orchestrator.models.base import Briefing, Exchange, Interrupt, Turn, Usage
 from orchestrator.models.cost import FREE, Price
 from orchestrator.models.options import Options
 from orchestrator.models.scripted_file import Line, read_script
@@ -57,6 +57,14 @@ class ScriptedModel:
         if not argument:
             raise UsageError("model scripted needs a file", fix="write scripted:FILE")
         return cls(read_script(base / argument), name=f"scripted:{argument}")
+
+    def estimate(self, briefing: Briefing, history: Sequence[Exchange]) -> Usage:
+        """Return what the next turn of the script says that it takes."""
+        try:
+            lines = self._lines(briefing)
+        except ModelError:
+            return Usage()  # `next_turn` says what is missing
+        return lines[len(history)].turn.usage if len(history) < len(lines) else Usage()
 
     def next_turn(
         self, briefing: Briefing, history: Sequence[Exchange], interrupt: Interrupt

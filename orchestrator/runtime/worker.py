@@ -184,7 +184,10 @@ class AgentWork:
         briefing, history = self._briefing(context), list[Exchange]()
         watch = context.watch = Watch(self._limits.repeats, self._limits.unchanged_tests)
         while True:
-            expected = estimate(self._model, briefing, history)
+            try:
+                expected = estimate(self._model, briefing, history)
+            except Exception as error:  # somebody's own model: see `_ask_model`
+                return context.give_up("model_error", _place(error))
             if not self._begin(context, history, expected, watch):
                 return _ENDED
             answer = self._ask_model(context, briefing, history, expected)

@@ -15,21 +15,40 @@ _PLACE = re.compile(r"(?P<file>.*):(?P<line>[0-9]+):(?P<column>[0-9]+)", re.DOTA
 
 
 @dataclass(frozen=True, slots=True)
+class AddDependency:
+    """An edit that cannot break a plan that runs: one more entry in a `depends_on`.
+
+    Attributes:
+        task: the task that will wait.
+        on: the task that it will wait for.
+    """
+
+    task: str
+    on: str
+
+    def to_json(self) -> dict[str, str]:
+        """Return the edit as `lint --json` prints it."""
+        return {"op": "add-dependency", "task": self.task, "depends_on": self.on}
+
+
+@dataclass(frozen=True, slots=True)
 class Finding(Problem):
     """A problem with a weight.
 
     Attributes:
         severity: ``error``: the plan cannot run; ``warning``: it runs, but not as its author
             will expect; ``info``: worth knowing.
-        witness: a path that shows it, for findings about scopes; None for others.
+        witness: what shows it: a path, or an edge ``file:line -> file``; None when there is none.
+        edit: what `lint --fix` does about it; None when that takes a person.
     """
 
     severity: Severity = "error"
     witness: str | None = None
+    edit: AddDependency | None = None
 
     def to_json(self) -> dict[str, Any]:
-        """Return the finding as `lint --json` prints it."""
-        return {
+        """Return the finding as `lint --json` prints it; the key `edit` only if there is one."""
+        found: dict[str, Any] = {
             "code": self.code,
             "severity": self.severity,
             "tasks": list(self.tasks),
@@ -38,6 +57,9 @@ class Finding(Problem):
             "fix": self.fix,
             "witness": self.witness,
         }
+        if self.edit is not None:
+            found["edit"] = self.edit.to_json()
+        return found
 
 
 def as_finding(problem: Problem) -> Finding:

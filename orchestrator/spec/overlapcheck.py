@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from orchestrator.core.scopeindex import ScopeIndex
 from orchestrator.core.task import Task
-from orchestrator.spec.findings import Finding
+from orchestrator.spec.findings import AddDependency, Finding
 from orchestrator.spec.plancheck import TaskList
 from orchestrator.spec.scopecheck import scope_of
 
@@ -77,6 +77,7 @@ def _overlap(these: TaskList, one: Task, two: Task, mode: str) -> Finding:
         (one.id, two.id),
         "warning",
         witness,
+        AddDependency(two.id, one.id),
     )
 
 

@@ -21,6 +21,7 @@ from pathlib import Path
 
 from orchestrator import Context, Limits, Plan, Task, load_plan, run
 from orchestrator.core.encoding import decode, encode
+from orchestrator.core.limits import Budget
 from orchestrator.core.machine import Machine
 from orchestrator.core.messages import (
     Answer,
@@ -43,6 +44,7 @@ from orchestrator.core.messages import (
     Spent,
     Split,
     Submit,
+    Tick,
     Undo,
     Unmerge,
     Widen,
@@ -82,7 +84,12 @@ EVERY = (
 class Story:
     """A run told request by request, without threads: every kind of event happens in it."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        tasks: tuple[Task, ...] = EVERY,
+        limits: Limits = Limits(workers=9, tokens=5000, attempts=2),  # noqa: B008  (frozen)
+    ) -> None:
         self.folder, self.blobs = folder, BlobStore(folder / "blobs")
         tree = folder / "tree"
         tree.mkdir(parents=True)
@@ -90,8 +97,8 @@ class Story:
             (tree / name).write_text(text)
         self._entries = scan_tree(tree).files
         self._header = Header(
-            run="every-kind", name="every-kind", tasks=EVERY, workers=9,
-            limits=Limits(workers=9, tokens=5000, attempts=2), workspace=str(PLACE / "every-kind"),
+            run=folder.name, name=folder.name, tasks=tasks, workers=9,
+            limits=limits, workspace=str(PLACE / folder.name),
             manifest=save_manifest(self._entries, self.blobs), started=STARTED,
         )  # fmt: skip
         self._log = SqliteLog.create(folder / "events.db", pack(self._header))
@@ -194,6 +201,42 @@ def every_kind(folder: Path) -> None:
     for task in ("j1", "j2", "b"):
         story.write(task, f"j/{task[1]}.txt" if task != "b" else "b.txt", f"by {task}\n")
         story.submit(task)
+    story.close()
+
+
+LIMITED = (
+    Task(id="a", writes=("a.txt",), test="check"),
+    Task(id="b", writes=("b.txt",), test="check"),
+    Task(id="c", writes=("c.txt",)),
+    Task(id="d", writes=("d.txt",), commands=1),
+)
+
+
+def limits(folder: Path) -> None:
+    """Tell a story of limits: reservations, rest, a role's budget, submissions that wait."""
+    allowed = Limits(
+        workers=9, tokens=100, attempts=2, attempts_by={"model_error": 3}, backoff=1.0,
+        roles={"": Budget(tokens=70)},
+    )  # fmt: skip
+    story = Story(folder, LIMITED, allowed)
+    story.claim(4)
+    story.ask(Report(story.token("b"), "reason", 1, expects=Spent(output=60, usd=0.5)))
+    story.ask(Report(story.token("a"), "reason", 1, expects=Spent(output=45, usd=0.5)))
+    story.ask(Report(story.token("b"), "write", 1, Spent(10, 10, usd=0.1), waited=0.5))
+    story.ask(Report(story.token("a"), "write", 1, Spent(5, 5, usd=0.1)))
+    story.write("a", "a.txt", "by a\n")
+    number = 2  # the version that a has just made
+    story.ask(Report(story.token("b"), "test", 1, reads=(("a.txt", number),), commands=1))
+    story.write("b", "b.txt", "by b\n")
+    story.submit("b")
+    story.submit("a")
+    story.ask(GiveUp(story.token("c"), "model_error", "overloaded"))
+    story.claim(1)
+    for _ in range(5):
+        story.ask(Tick())
+    story.ask(Report(story.token("d"), "test", 1, commands=1, evidence=story.blobs.put(b"red\n")))
+    story.submit("d")
+    story.ask(Report(story.token("c"), "write", 1, Spent(30, 15)))
     story.close()
 
 
@@ -316,7 +359,8 @@ def main() -> None:
     running.packages = lambda: {"orchestrator": "0.1.0"}
     running.now = lambda: STARTED
     makers: dict[str, Callable[[Path], None]] = {
-        "every-kind": every_kind, "killed": killed, "agents": agents, "solo": solo,
+        "every-kind": every_kind, "limits": limits, "killed": killed, "agents": agents,
+        "solo": solo,
     }  # fmt: skip
     for name, make in makers.items():
         folder = HERE / f"format-{FORMAT}" / name

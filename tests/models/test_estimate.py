@@ -53,6 +53,11 @@ def test_a_server_at_no_charge_is_estimated_all_the_same() -> None:
     assert estimate(model, brief(), []).total > 0
 
 
+def test_nothing_is_known_of_a_model_that_says_nothing_before_its_first_turn() -> None:
+    assert estimate(Own(), brief("x" * 3000), []) == Usage()
+    assert estimate(Own(), brief("x" * 3000), [told(Usage(input=9))]).total > 9
+
+
 def test_a_model_may_say_that_it_is_offline() -> None:
     model = Own()
     model.offline = True  # type: ignore[attr-defined]
@@ -69,7 +74,9 @@ def test_a_model_may_know_better() -> None:
 
 @pytest.mark.parametrize("text", ["a" * 30_000, "中" * 10_000, '"\n' * 7_500])
 def test_the_first_turn_is_a_third_of_the_bytes_that_are_sent(text: str) -> None:
-    expected = estimate(Own(), brief(text), [])
+    model = Own()
+    model.price = None  # type: ignore[attr-defined]
+    expected = estimate(model, brief(text), [])
     assert 10_000 <= expected.cache_write - OVERHEAD <= 10_100
     assert expected.output == FIRST_OUTPUT
 

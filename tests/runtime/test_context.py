@@ -305,7 +305,7 @@ def test_a_command_renews_the_lease(office: Make) -> None:
         context.run("true")
         desk.coordinator.call(Tick())
     assert context.alive
-    assert desk.kinds().count("renewed") == 4
+    assert desk.kinds().count("reported") == 4
     desk.clock.advance(101.0)
     desk.coordinator.call(Tick())
     assert not context.alive

@@ -94,7 +94,7 @@ def test_a_golden_log_folds_to_what_it_did(log: Path, tmp_path: Path) -> None:
         "tasks": {
             name: {
                 "state": r.state, "attempt": r.attempt, "failures": r.failures,
-                "tokens": r.tokens, "reason": r.reason,
+                "tokens": state.ledger.task(name).tokens, "reason": r.reason,
             }
             for name, r in state.records.items()
         },

@@ -501,9 +501,9 @@ def test_calls_that_leave_the_bounds_are_counted(tmp_path: Path) -> None:
     )
     plan = code_plan(tmp_path, writes("a"), limits=Limits(attempts=1))
     result = run(plan, model=ScriptedModel({"*": script}))
-    assert measure(result.run_dir).refused_scope == 2
+    assert measure(result.run_dir).refused_scope == 3
     refused = [json.loads(r.body) for r in records(result.run_dir) if r.kind == "refused"]
-    assert [body["path"] for body in refused] == ["b.txt", "tests/test_a.py"]
+    assert [body["path"] for body in refused] == ["b.txt", "tests/test_a.py", "../b.txt"]
     assert {body["request"] for body in refused} == {"write_file"}
 
 

@@ -242,10 +242,22 @@ def test_what_a_turn_cost_is_recorded_before_its_calls_are_carried_out(office: M
     desk = office(small(tokens=30), files=FILES, attempts=1)
     read = use("read_file", path="a.txt")
     write = use("write_file", path="a.txt", content="x")
-    attempt(desk, Model(read, write, SUBMIT))
+    model = Model(read, write, SUBMIT)
+    model.offline = True  # type: ignore[attr-defined]  # so nothing is reserved
+    attempt(desk, model)
     assert desk.machine.state.tokens == 36
     assert desk.machine.state.records["a"].reason == "the task has used its 30 model tokens"
     assert desk.text("a.txt") == "a\n"
+
+
+def test_a_turn_that_may_take_more_than_is_left_is_not_asked_for(office: Make) -> None:
+    desk = office(small(tokens=30), files=FILES, attempts=1)
+    model = Model(use("read_file", path="a.txt"), SUBMIT)
+    attempt(desk, model)
+    assert len(model.histories) == 1
+    assert desk.machine.state.tokens == 18
+    reason = desk.machine.state.records["a"].reason
+    assert "and the task has 12 left of its 30" in reason
 
 
 @pytest.mark.parametrize(

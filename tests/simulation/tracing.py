@@ -116,8 +116,10 @@ def _loose(stage: Stage, step: Ask) -> Move:
     attempt = stage.book.attempts.get(request.token)
     files = stage.machine.state.files
     current = {p for p, number in getattr(request, "reads", ()) if number == _number(stage, p)}
-    if isinstance(request, m.Write | m.Delete) and request.base == _number(stage, request.path):
-        current.add("")
+    if isinstance(request, m.Write | m.Delete):
+        there = files.current(request.path)
+        if request.base == there.number or (request.base == 0 and there.digest is None):
+            current.add("")
     if isinstance(request, m.Submit) and request.cut == files.cut:
         current.add("")
     added = set[str]()

@@ -133,7 +133,9 @@ class VirtualWorker:
         if path in PATHS and (path not in self._known or self._random.random() < 0.2):
             self._read(path)
         known = self._known.get(path, (0, None))
-        return (self._random.randrange(4), known[1]) if self._random.random() < 0.03 else known
+        if self._random.random() < 0.03:
+            return self._stage.machine.state.files.cut + 1, known[1]  # made up
+        return known
 
     def _write(self) -> m.Request:
         path = self._path()

@@ -1,0 +1,1 @@
+"""What lint looks for, by topic; ``analysis/lint.py`` puts it together."""

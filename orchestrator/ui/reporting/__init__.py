@@ -1,0 +1,12 @@
+"""The parts of a report: a page without a network, drawn from numbers that a log gave.
+
+====================  ==========================================================================
+`story`, `states`     what happened, with times: attempts, phases, waits, marks; states over time
+`timeuse`, `flows`    where the workers' time went; which data flowed between which tasks
+`markup`, `scales`    escaping and elements; where numbers lie on an axis
+`charts`              figures to SVG: bars, waterfall, forest plot, dots, Pareto front
+`lanes`, `taskgraph`  a run's swim lanes and its task graph as SVG
+`transcripts`         what each agent said, did and changed, packed for the page
+`page`                the shell: styles, script, content security policy
+====================  ==========================================================================
+"""
