@@ -11,8 +11,10 @@ Nothing of this package is imported here, on purpose; see ``docs/certificate.md`
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import lru_cache, partial
+from typing import Any
 
 MOST_STATES = 200_000
 """States that one search may meet. Plans that people write stay below a few hundred."""
@@ -25,8 +27,6 @@ Name = tuple[Ranges | None, ...]
 
 Pattern = tuple[Name | None, ...]
 """A glob without braces, segment by segment; None: any number of segments (``**``)."""
-
-Positions = frozenset[int]
 
 
 class TooLargeError(Exception):
@@ -140,14 +140,26 @@ def _class(body: str) -> Ranges:
 
 def matches(glob: str, path: str) -> bool:
     """Whether a glob matches a path."""
-    names = path.split("/")
-    for pattern in patterns(glob):
-        at = _skip(pattern, {0})
-        for name in names:
-            at = _step(pattern, at, partial(_fits, text=name))
-        if len(pattern) in at:
-            return True
-    return False
+    return _expression(glob).fullmatch(path + "/") is not None
+
+
+@lru_cache(maxsize=4096)
+def _expression(glob: str) -> re.Pattern[str]:
+    """Return a glob as a regular expression over a path with a slash after each segment."""
+    texts = (
+        "".join("(?:[^/]+/)*" if name is None else _of_name(name) + "/" for name in pattern)
+        for pattern in patterns(glob)
+    )
+    return re.compile("|".join(texts), re.DOTALL)
+
+
+def _of_name(name: Name) -> str:
+    return "".join("[^/]*" if ranges is None else _of_class(ranges) for ranges in name)
+
+
+def _of_class(ranges: Ranges) -> str:
+    spans = "".join(f"\\U{first:08x}-\\U{last:08x}" for first, last in ranges)
+    return f"(?!/)[{spans}]" if spans else "(?!)"
 
 
 def listed(entries: Sequence[str], path: str) -> bool:
@@ -163,50 +175,34 @@ def holds(entries: Sequence[str], match: Callable[[str], bool]) -> bool:
     return False
 
 
-def _fits(pattern: Name, text: str) -> bool:
-    at = _skip(pattern, {0})
-    for character in text:
-        at = _move(pattern, at, ord(character))
-    return len(pattern) in at
-
-
-def _skip(pattern: Sequence[object], at: Iterable[int]) -> Positions:
-    """Return the positions from which a match may go on: what is None may be left out."""
-    found = set(at)
-    for place in sorted(found):
-        while place < len(pattern) and pattern[place] is None:
-            place += 1
-            found.add(place)
-    return frozenset(found)
-
-
-def _move(pattern: Name, at: Positions, code: int) -> Positions:
-    """Return the positions after one more character."""
-    reached = set()
-    for place in at:
-        if place < len(pattern):
-            allowed = pattern[place]
-            if allowed is None:
-                reached.add(place)
-            elif any(first <= code <= last for first, last in allowed):
-                reached.add(place + 1)
-    return _skip(pattern, reached)
-
-
-def _step(pattern: Pattern, at: Positions, fits: Callable[[Name], bool]) -> Positions:
-    """Return the positions after one more segment."""
-    reached = set()
-    for place in at:
-        if place < len(pattern):
-            name = pattern[place]
-            if name is None:
-                reached.add(place)
-            elif fits(name):
-                reached.add(place + 1)
-    return _skip(pattern, reached)
-
-
 # --- all paths ---------------------------------------------------------------------------------
+
+
+class _Track:
+    """How far along a pattern a reader may be: bit n stands for before its element n.
+
+    Args:
+        elements: what the pattern consists of; None: any number of letters.
+        alphabet: the letters, each with the question which elements it fits.
+    """
+
+    def __init__(self, elements: Sequence[Any], alphabet: Sequence[Callable[[Any], bool]]) -> None:
+        self._repeats = sum(1 << n for n, one in enumerate(elements) if one is None)
+        self._fits = [
+            sum(1 << n for n, one in enumerate(elements) if one is not None and fits(one))
+            for fits in alphabet
+        ]
+        self.start = self._skipping(1)
+        self.end = 1 << len(elements)
+
+    def after(self, at: int, letter: int) -> int:
+        """Return where a reader may be after one more letter."""
+        return self._skipping((at & self._fits[letter]) << 1 | at & self._repeats)
+
+    def _skipping(self, at: int) -> int:
+        while (more := at | (at & self._repeats) << 1) != at:
+            at = more
+        return at
 
 
 def find(
@@ -225,33 +221,29 @@ def find(
         BadGlobError: one of the texts is not a glob.
         TooLargeError: the search would take too long.
     """
-    every = tuple(dict.fromkeys((*globs, *must)))
-    all_patterns = [(glob, pattern) for glob in every for pattern in patterns(glob)]
-    names = dict.fromkeys(n for _, pattern in all_patterns for n in pattern if n is not None)
+    every = [
+        (glob, pattern) for glob in dict.fromkeys((*globs, *must)) for pattern in patterns(glob)
+    ]
+    names = dict.fromkeys(name for _, pattern in every for name in pattern if name is not None)
     alphabet = _kinds_of_names(tuple(names))
-    start = tuple(_skip(pattern, {0}) for _, pattern in all_patterns)
-    came: dict[tuple[Positions, ...], str] = {start: ""}
+    tracks = [_Track(pattern, [fit.__contains__ for fit in alphabet]) for _, pattern in every]
+    start = tuple(track.start for track in tracks)
+    came: dict[tuple[int, ...], str] = {start: ""}
     todo = [start]
     for state in todo:  # grows while it is read
-        if came[state]:
-            matched = {
-                glob
-                for (glob, pattern), at in zip(all_patterns, state, strict=True)
-                if len(pattern) in at
-            }
-            if wanted(matched.__contains__):
-                return came[state]
-        for fitting, example in alphabet.items():
-            after = tuple(
-                _step(pattern, at, fitting.__contains__)
-                for (_, pattern), at in zip(all_patterns, state, strict=True)
-            )
-            alive = {glob for (glob, _), at in zip(all_patterns, after, strict=True) if at}
-            if after not in came and alive.issuperset(must):
+        ends = zip(every, tracks, state, strict=True)
+        matched = {glob for (glob, _), track, at in ends if at & track.end}
+        if came[state] and wanted(matched.__contains__):
+            return came[state]
+        for letter, example in enumerate(alphabet.values()):
+            after = tuple(track.after(at, letter) for track, at in zip(tracks, state, strict=True))
+            if after in came:
+                continue
+            alive = {glob for (glob, _), at in zip(every, after, strict=True) if at}
+            if alive.issuperset(must):
                 came[after] = f"{came[state]}/{example}".lstrip("/")
                 todo.append(after)
-                if len(todo) > MOST_STATES:
-                    raise TooLargeError(", ".join(every))
+                _bounded(todo)
     return None
 
 
@@ -262,27 +254,38 @@ def _kinds_of_names(names: tuple[Name, ...]) -> Mapping[frozenset[Name], str]:
     Names that are empty, ``.`` or ``..`` are no names.
     """
     codes = _representatives(names)
-    start = (tuple(_skip(name, {0}) for name in names), "")
+    alphabet = [partial(_holds_code, code=code) for code in codes]
+    tracks = [_Track(name, alphabet) for name in names]
+    start = (tuple(track.start for track in tracks), "")
     known = {start: ""}
     todo = [start]
     found: dict[frozenset[Name], str] = {}
     for state in todo:  # grows while it is read
-        at, dots = state
+        places, dots = state
         text = known[state]
         if text and dots not in (".", ".."):
-            fitting = (n for n, place in zip(names, at, strict=True) if len(n) in place)
-            found.setdefault(frozenset(fitting), text)
-        for code in codes:
-            # Beside the positions it matters whether nothing but dots has been read so far.
+            ends = zip(names, tracks, places, strict=True)
+            fitting = frozenset(name for name, track, at in ends if at & track.end)
+            found.setdefault(fitting, text)
+        for letter, code in enumerate(codes):
+            # Beside the places it matters whether nothing but dots has been read so far.
             seen = dots + "." if code == ord(".") and dots in ("", ".") else "more"
-            moved = (_move(name, place, code) for name, place in zip(names, at, strict=True))
+            moved = (track.after(at, letter) for track, at in zip(tracks, places, strict=True))
             after = (tuple(moved), seen)
             if after not in known:
                 known[after] = text + chr(code)
                 todo.append(after)
-                if len(todo) > MOST_STATES:
-                    raise TooLargeError("the names of one directory")
+                _bounded(todo)
     return found
+
+
+def _holds_code(ranges: Ranges, code: int) -> bool:
+    return any(first <= code <= last for first, last in ranges)
+
+
+def _bounded(todo: Sequence[object]) -> None:
+    if len(todo) > MOST_STATES:
+        raise TooLargeError("its globs are too intricate to be compared")
 
 
 def _representatives(names: Iterable[Name]) -> list[int]:
@@ -296,8 +299,8 @@ def _representatives(names: Iterable[Name]) -> list[int]:
     for code in sorted(cuts, key=lambda cut: (not chr(min(cut, _LAST)).isalnum(), cut)):
         if code > _LAST or code == ord("/"):
             continue
-        key = (code == ord("."), *(any(a <= code <= b for a, b in ranges) for ranges in sets))
+        key = (code == ord("."), *(_holds_code(ranges, code) for ranges in sets))
         chosen.setdefault(key, code)
-    low = (False, *(any(a <= 0 <= b for a, b in ranges) for ranges in sets))
+    low = (False, *(_holds_code(ranges, 0) for ranges in sets))
     chosen.setdefault(low, 0)
     return list(chosen.values())

@@ -15,6 +15,7 @@ import os
 import shlex
 import stat
 import subprocess
+import warnings
 from collections.abc import Iterable, Iterator, Sequence
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -117,9 +118,7 @@ def test_files(tests: Sequence[str], command: str, files: Iterable[str]) -> list
     except ValueError:
         words = command.split()
     names = {name.partition("::")[0].removeprefix("./").rstrip("/") for name in (*tests, *words)}
-    return sorted(
-        path for path in files if path in names or names.intersection(_folders(path))
-    )
+    return sorted(path for path in files if path in names or names.intersection(_folders(path)))
 
 
 def _folders(path: str) -> Iterator[str]:
@@ -157,7 +156,9 @@ def imported(root: Path, path: str, files: set[str]) -> list[frozenset[str]]:
     if not path.endswith((".py", ".pyi")):
         return []
     try:
-        tree = ast.parse((root / path).read_bytes())
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of the code that is read, not of ours
+            tree = ast.parse((root / path).read_bytes())
     except (ValueError, RecursionError) as error:  # NUL bytes; nested too deeply
         raise SyntaxError(str(error)) from None
     found = []

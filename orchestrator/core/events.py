@@ -174,6 +174,17 @@ class AttemptEnded:
 
 
 @dataclass(frozen=True, slots=True)
+class SpentLate:
+    """What an attempt had spent when it had ended already; nothing else of it counts."""
+
+    at: float
+    task: str
+    attempt: int
+    token: int
+    spent: Spent
+
+
+@dataclass(frozen=True, slots=True)
 class Rested:
     """The task may be tried again."""
 
@@ -362,6 +373,7 @@ Event = (
     | Succeeded
     | SubmitWaits
     | AttemptEnded
+    | SpentLate
     | Rested
     | Undone
     | ChangedOutside
@@ -391,6 +403,7 @@ KINDS: Mapping[str, type[Event]] = {
     "succeeded": Succeeded,
     "submit_waits": SubmitWaits,
     "ended": AttemptEnded,
+    "spent_late": SpentLate,
     "rested": Rested,
     "undone": Undone,
     "outside": ChangedOutside,

@@ -100,6 +100,8 @@ class History:
                 self._granted(event)
             case e.Reported():
                 self._reported(event)
+            case e.SpentLate():
+                self._spend(event.task, event.spent)
             case e.Wrote():
                 self._attempt(event.task).files[event.path] = None
             case e.Succeeded() | e.AttemptEnded():

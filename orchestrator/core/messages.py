@@ -190,10 +190,7 @@ class Note:
 @dataclass(frozen=True, slots=True)
 class Split:
     """Add tasks while running. Waiting dependents of the asking task will wait for them too.
-
-    Attributes:
-        token: lease of the task that is being split; 0: added from outside.
-    """
+    Token 0: they are added from outside."""
 
     token: int
     tasks: tuple[Task, ...]
@@ -201,13 +198,15 @@ class Split:
 
 @dataclass(frozen=True, slots=True)
 class Overstep:
-    """A tool call that left the bounds was refused by the worker's runtime: to be recorded."""
+    """Something was refused by the worker's runtime (a tool call, a merge): to be recorded."""
 
     token: int
     tool: str
     path: str
     why: str
     fix: str
+    kind: RefusalKind = "scope"
+    stale: tuple[StaleFile, ...] = ()
 
 
 # --- requests of people, of the clock, of the coordinator ---------------------------------

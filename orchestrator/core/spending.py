@@ -23,7 +23,7 @@ def report(d: Decision, request: Report) -> Reply | None:
     """Record progress; refuse, or park, the turn or command that a limit does not allow."""
     attempt = d.state.attempt_of(request.token)
     if attempt is None:
-        return lease_ended(request.token)
+        return _late(d, request)
     lease, mail = attempt.lease, d.state.unread(attempt)
     d.emit(
         e.Reported(
@@ -59,11 +59,20 @@ def give_up(d: Decision, request: GiveUp) -> Reply | None:
     """End an attempt at its own wish; it is the next claim as well."""
     attempt = d.state.attempt_of(request.token)
     if attempt is None:
-        return lease_ended(request.token)
+        return _late(d, request)
     d.end_attempt(attempt, request.cause, request.reason, spent=request.spent)
     check_run(d)
     d.desk.parked[attempt.lease.worker] = None
     return None
+
+
+def _late(d: Decision, request: Report | GiveUp) -> Reply:
+    """Refuse what comes after the lease has ended; but what it cost has been paid."""
+    spent, past = request.spent, d.state.past.get(request.token)
+    if past and (spent.tokens or spent.usd):
+        d.emit(e.SpentLate(d.at, *past, request.token, spent))
+        check_run(d)
+    return lease_ended(request.token)
 
 
 def check_run(d: Decision) -> None:

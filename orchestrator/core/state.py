@@ -63,6 +63,7 @@ class State:
         self.aside: dict[str, None] = {}  # ready tasks of these roles
         self.resting: dict[str, float] = {}  # ready tasks that are tried again later: when
         self.ledger = Ledger()
+        self.past: dict[int, tuple[str, int]] = {}  # task and attempt of ended, lost leases
         self.token = 0
         self._bounds: dict[tuple[object, ...], Bounds] = {}
         self._enter((self.graph.task(name) for name in self.graph), at=0.0)
@@ -273,6 +274,7 @@ class State:
                 tuple(attempt.written), record.task.keep, attempt.evidence,
             ),
         )  # fmt: skip
+        self.past[event.token] = event.task, event.attempt
         for path in () if record.task.keep else attempt.written:
             self.files.lose(path, event.token)
         self._free(event.task)
@@ -290,6 +292,9 @@ class State:
             record.failures += 1
         if cause in by or cause == "model_error":
             record.failed_by[cause] = record.failed_by.get(cause, 0) + 1
+
+    def _spent_late(self, event: e.SpentLate) -> None:
+        self.ledger.spend(event.task, self.records[event.task].task.role, event.spent)
 
     def _rested(self, event: e.Rested) -> None:
         del self.resting[event.task]
@@ -417,6 +422,7 @@ _APPLY: dict[type[Any], Callable[[State, Any], None]] = {
     e.Reserved: State._reserved,
     e.BudgetWaits: State._waits,
     e.SubmitWaits: State._waits,
+    e.SpentLate: State._spent_late,
     e.Rested: State._rested,
     e.Wrote: State._wrote,
     e.RequestRefused: State._refused,

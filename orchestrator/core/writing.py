@@ -97,11 +97,12 @@ def changed(path: str, version: Version) -> str:
 
 
 def overstep(d: Decision, request: Overstep) -> Reply:
-    """Record a tool call that left the bounds."""
+    """Record what the worker's runtime has refused."""
     attempt = d.state.attempt_of(request.token)
     if attempt is None:
         return lease_ended(request.token)
-    return d.refuse(attempt, request, Refused("scope", request.why, request.fix))
+    refused = Refused(request.kind, request.why, request.fix, request.stale)
+    return d.refuse(attempt, request, refused)
 
 
 def observe(d: Decision, request: Observe) -> Reply:

@@ -58,6 +58,10 @@ class Durations(Protocol):
         """Return the attempts of one simulated run; the same for the same arguments."""
         ...
 
+    def expected(self, task: Task) -> float:
+        """Return what an attempt at a task takes as a rule (the median), in seconds."""
+        ...
+
 
 @dataclass(frozen=True, slots=True)
 class Spread:
@@ -105,13 +109,17 @@ class Lognormal:
         failing: probability that an attempt fails, 0 to 1.
     """
 
-    curve: Curve = Curve()  # noqa: RUF009  (frozen)
+    curve: Curve = Curve()
     known: Mapping[str, Spread] = field(default_factory=dict)
     failing: float = FAILING
 
     def luck(self, seed: int, run: int) -> Luck:
         """Return the attempts of one simulated run."""
         return _Drawn(self, f"{seed}/{run}/")
+
+    def expected(self, task: Task) -> float:
+        """Return the median duration of an attempt at a task, in seconds."""
+        return self.spread(task).median
 
     def spread(self, task: Task) -> Spread:
         """Return the durations of a task's attempts."""
@@ -156,6 +164,11 @@ class Realised:
     def luck(self, seed: int, run: int) -> Luck:
         """Return the attempts of the run; seed and number make no difference."""
         return _Again({task: list(outcomes) for task, outcomes in self._outcomes.items()})
+
+    def expected(self, task: Task) -> float:
+        """Return the duration of the last attempt at a task, in seconds."""
+        outcomes = self._outcomes.get(task.id)
+        return outcomes[-1].seconds if outcomes else task.estimate
 
 
 class _Again:

@@ -93,11 +93,13 @@ class _Samples:
     attempts: int = 0
 
 
-def fit(run_dirs: Sequence[Path]) -> Fit:
+def fit(run_dirs: Sequence[Path], *, without_waiting: bool = False) -> Fit:
     """Learn from the logs of earlier runs, of this plan or of others.
 
     Args:
         run_dirs: directories of runs.
+        without_waiting: take what attempts waited for the provider out of their durations: for a
+            simulation that has them wait itself.
 
     Raises:
         UsageError: they hold no accepted attempt.
@@ -105,7 +107,9 @@ def fit(run_dirs: Sequence[Path]) -> Fit:
         LogError: a log cannot be read.
     """
     logs = [read_log(path) for path in run_dirs]
-    return fit_events([(log.header.tasks, log.events) for log in logs])
+    return fit_events(
+        [(log.header.tasks, log.events) for log in logs], without_waiting=without_waiting
+    )
 
 
 def fit_events(
@@ -115,7 +119,7 @@ def fit_events(
 
     Args:
         runs: tasks and events of each.
-        without_waiting: take what attempts waited for the provider out of their durations.
+        without_waiting: as for `fit`.
 
     Raises:
         UsageError: they hold no accepted attempt.

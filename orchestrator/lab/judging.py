@@ -132,7 +132,10 @@ class SecondReading:
             case e.Succeeded():
                 self._accepted[event.task] = event.token
             case e.AttemptEnded():
-                self._failures[event.task] = self._failures.get(event.task, 0) + event.counts
+                counted = (
+                    event.counts and event.cause not in self.machine.state.rules.limits.attempts_by
+                )
+                self._failures[event.task] = self._failures.get(event.task, 0) + counted
             case e.Retried():
                 self._failures[event.task] = 0
             case _:

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from orchestrator.core.graph import TaskGraph
@@ -37,7 +37,7 @@ _SIDES = {80: (0.1, 0.9), 95: (0.025, 0.975)}
 
 @dataclass(frozen=True, slots=True)
 class Bounds:
-    """What the estimates alone say about the makespan with some number of workers, in seconds.
+    """What the expected durations say about the makespan, in seconds: no noise, no failures.
 
     Attributes:
         work_share: work / workers: no schedule is shorter.
@@ -57,7 +57,7 @@ class Bounds:
 
     @classmethod
     def of(cls, tasks: Sequence[Task], workers: int) -> Bounds:
-        """Return the bounds of a plan's tasks."""
+        """Return the bounds of tasks, by their estimates."""
         work = sum(task.estimate for task in tasks)
         span = TaskGraph(tasks).critical_path().seconds
         return cls(work / workers, span, work / workers + (1 - 1 / workers) * span)
@@ -78,7 +78,8 @@ class Forecast:
         utilisation: part of the workers' time in which they worked, accepted or not.
         attempts: mean number of attempts.
         spent: where the workers' time goes: part of it, 0 to 1 each.
-        bounds: what the estimates alone say.
+        over_wall: part of the runs that the plan's limit of wall time would end; 0 without one.
+        bounds: what the expected durations alone say.
     """
 
     workers: int
@@ -91,6 +92,7 @@ class Forecast:
     utilisation: float
     attempts: float
     spent: Mapping[str, float]
+    over_wall: float
     bounds: Bounds
 
     @property
@@ -109,6 +111,7 @@ class Forecast:
             "workers": self.workers,
             "runs": self.runs,
             "succeeded": round(self.succeeded, 4),
+            "over_wall": round(self.over_wall, 4),
             "makespan": {
                 "mean": round(self.mean, 3),
                 "median": round(self.median, 3),
@@ -133,8 +136,8 @@ class Simulation:
 
     Attributes:
         tasks: number of tasks.
-        work: sum of the estimates, in seconds.
-        critical_path: tasks along the longest path by estimates.
+        work: sum of the expected durations, in seconds: the estimates, unless they were fitted.
+        critical_path: tasks along the longest path by expected durations.
         forecasts: one per number of workers, in the order asked for.
     """
 
@@ -233,12 +236,17 @@ def simulate(
         count: [setting.play(source, count, seed, run) for run in range(runs)] for count in workers
     }
     one = next((_medians(collected[count]) for count in workers if count == 1), None)
-    path = TaskGraph(plan.tasks).critical_path().tasks
+    wall = plan.limits.wall
+    usual = [replace(task, estimate=source.expected(task)) for task in plan.tasks]
     return Simulation(
-        plan.name, plan.mode, len(plan.tasks), sum(task.estimate for task in plan.tasks), path,
+        plan.name,
+        plan.mode,
+        len(plan.tasks),
+        sum(task.estimate for task in usual),
+        TaskGraph(usual).critical_path().tasks,
         seed,
-        tuple(_forecast(plan, count, played, one) for count, played in collected.items()),
-    )  # fmt: skip
+        tuple(_forecast(usual, wall, count, played, one) for count, played in collected.items()),
+    )
 
 
 def _check(plan: Plan, workers: Sequence[int], runs: int) -> None:
@@ -256,7 +264,11 @@ def _check(plan: Plan, workers: Sequence[int], runs: int) -> None:
 
 
 def _forecast(
-    plan: Plan, workers: int, played: Sequence[Played], one: float | None
+    tasks: Sequence[Task],
+    wall: float | None,
+    workers: int,
+    played: Sequence[Played],
+    one: float | None,
 ) -> Forecast:
     whole = [run for run in played if run.status == "succeeded"]
     counted = whole or played  # runs that fail early are short: they would flatter the plan
@@ -277,7 +289,8 @@ def _forecast(
         utilisation=(total.working + total.rework) / everything,
         attempts=sum(len(run.stretches) for run in counted) / len(counted),
         spent={name: seconds / everything for name, seconds in spent.items()},
-        bounds=Bounds.of(plan.tasks, workers),
+        over_wall=sum(time > wall for time in times) / len(times) if wall else 0.0,
+        bounds=Bounds.of(tasks, workers),
     )
 
 

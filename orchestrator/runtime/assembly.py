@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 
+from orchestrator.core.claims import Bounds
 from orchestrator.core.encoding import decode
 from orchestrator.core.machine import Machine
 from orchestrator.core.messages import Lease, Reply, Request
@@ -26,9 +28,10 @@ from orchestrator.runtime.context import Context, Site, Work
 from orchestrator.runtime.coordinator import Coordinator, Listener
 from orchestrator.runtime.copies import PrivateCopy
 from orchestrator.runtime.eventlog import EventLog
+from orchestrator.runtime.handling import IN_PLACE, Handling
 from orchestrator.runtime.header import Header
 from orchestrator.runtime.interruption import Interruption
-from orchestrator.runtime.modes import find_mode
+from orchestrator.runtime.modes import Ground, Mode, choose_tests, find_mode
 from orchestrator.runtime.rundir import RunDir
 from orchestrator.runtime.sandbox import SandboxPolicy
 from orchestrator.runtime.scan import withheld_notice
@@ -155,7 +158,7 @@ def fold_log(machine: Machine, log: EventLog) -> float:
     return at
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Assembly:
     """Everything from which workers are made."""
 
@@ -173,7 +176,21 @@ class Assembly:
     ) -> Coordinator:
         """Return the coordinator of the run, not started."""
         files = SharedFiles(self.tree, self.blobs) if self.tree else None
-        return Coordinator(machine, log, clock, files, listeners, self.blobs.redactor)
+        heard = (*listeners, self.handling.heard)
+        return Coordinator(machine, log, clock, files, heard, self.blobs.redactor)
+
+    @cached_property
+    def mode(self) -> Mode:
+        """How the agents of the run are coordinated."""
+        return find_mode(self.header.mode)
+
+    @cached_property
+    def handling(self) -> Handling:
+        """What the mode does with files."""
+        if self.tree is None:
+            return IN_PLACE
+        limits = self.header.limits
+        return self.mode.handling(Ground(self.folder.path, self.tree, self.entries, limits))
 
     def begin(self, coordinator: Coordinator) -> tuple[str, ...]:
         """Start the coordinator and its workers.
@@ -229,9 +246,22 @@ class Assembly:
             task, bounds = coordinator.assignment(lease.task)
             if not sites:
                 sites.append(self._site(worker, tree, coordinator, commands))
-            return Context(task, lease, ask, interrupt, sites[0], bounds)
+            reach = bounds if self._bounded else self._reach(task)
+            return Context(task, lease, ask, interrupt, sites[0], reach, bounds)
 
         return prepare
+
+    @cached_property
+    def _bounded(self) -> bool:
+        return self.mode.rules(self.header.limits).bounded
+
+    def _reach(self, task: Task) -> Bounds:
+        """Return what a task's tools can do where its scope is no more than an instruction."""
+        role = self.roles.get(task.role)
+        everything = Scope(("**",))
+        if role is None:
+            return Bounds(everything, reads=everything)
+        return Bounds(Scope(role.writes), reads=Scope(role.reads))
 
     def _sandboxed(self) -> SubprocessCommands:
         if self.tree is None:
@@ -260,4 +290,7 @@ class Assembly:
         )
         seconds = min(COMMAND_SECONDS, 0.9 * self.header.limits.lease)
         by_region = self.header.validate == "region"
-        return Site(view, tree, self.blobs, commands, seconds, by_region)
+        live = choose_tests(self.mode) == "live"
+        return Site(
+            view, tree, self.blobs, commands, seconds, by_region, self.handling, live
+        )  # fmt: skip

@@ -38,15 +38,14 @@ REBASES = 50
 """How often a write is merged onto a newer version before its writer is asked instead. Each time
 somebody else was quicker, so it ends; but with many writers of one file it takes a few."""
 
-_GONE = Refused("lease_ended", "the run has ended", "stop")
+GONE = Refused("lease_ended", "the run has ended", "stop")
 
-_LEAK = (
+LEAK = Refused(
+    "invalid",
     "the content holds a secret of this system (a key, a token or a password), or the mark that "
-    "stands where one was removed"
-)
-_LEAK_FIX = (
+    "stands where one was removed",
     "read secrets from the environment or from a file when the program runs; to change other lines "
-    "of a file that holds one, edit those lines alone"
+    "of a file that holds one, edit those lines alone",
 )
 
 SHOWN = 8_000
@@ -87,6 +86,12 @@ class AttemptFiles:
         bounds: effective scopes at the start of the attempt.
         ask: sends a request to the coordinator.
         by_region: whether stale writes are judged by region rather than by file.
+        news: whether `sync` tells what other tasks have changed.
+        fresh: whether each read is preceded by a `refresh`.
+
+    Attributes:
+        bounds: what the attempt may read and write.
+        written: path to the number of the newest version that the attempt made of it.
     """
 
     def __init__(
@@ -99,16 +104,34 @@ class AttemptFiles:
         blobs: BlobStore,
         *,
         by_region: bool,
+        news: bool = True,
+        fresh: bool = False,
     ) -> None:
         self.bounds, self.view = bounds, view
         self._lease, self._ask = lease, ask
         self._tree, self._blobs, self._by_region = tree, blobs, by_region
+        self._tells, self._fresh = news, fresh
         self._known: dict[str, Known] = {}
         self._glimpsed: dict[str, list[Known]] = {}
         self._news: dict[str, int] = {}
         self.written: dict[str, int] = {}
 
+    @property
+    def cut(self) -> int:
+        """Number of the state of the files that commands would see now."""
+        return self.view.cut
+
+    @property
+    def newest(self) -> int:
+        """Number of the first state of the files that has all writes of the attempt."""
+        return max(self.written.values(), default=0)
+
     # --- reading --------------------------------------------------------------------------------
+
+    def refresh(self) -> None:
+        """Bring the view to the newest cut, where reads are to see the tree as it stands."""
+        if self._fresh:
+            self.view.sync()
 
     def read(self, path: str, region: Region = WHOLE) -> bytes | None:
         """Return a file's content and remember that it was read; None: there is no such file.
@@ -117,6 +140,7 @@ class AttemptFiles:
             path: canonical workspace path.
             region: the lines that the reader is shown.
         """
+        self.refresh()
         version = self.view.version(path)
         known = self._known.get(path)
         if known is None or known.version != version:
@@ -166,6 +190,7 @@ class AttemptFiles:
             if path in self._known
             and version.number != self._known[path].version.number
             and version.token != self._lease.token
+            and (self._tells or not version.task)
         ]
 
     # --- writing --------------------------------------------------------------------------------
@@ -187,9 +212,9 @@ class AttemptFiles:
         known = self._known.get(path)
         base = base or (known.version if known else self.view.version(path))
         if data is not None and self._leaks(path, data, base):
-            return Refused("invalid", _LEAK, _LEAK_FIX)
+            return LEAK
         merged_with: dict[str, None] = {}
-        reply: Reply = _GONE
+        reply: Reply = GONE
         for _ in range(REBASES):
             reads = self.take_news()
             reply = self._ask(self._request(path, base, data, reads, bool(merged_with)))
@@ -198,7 +223,7 @@ class AttemptFiles:
                 self._accept(path, reply.number, data)
                 return Written(reply.number, bool(merged_with), tuple(merged_with))
             if not isinstance(reply, Refused):
-                return _GONE
+                return GONE
             if reply.kind != "stale":
                 return reply
             self.view.sync()
@@ -212,7 +237,7 @@ class AttemptFiles:
                     return reply
                 data, base = merged, file.current
                 merged_with[file.current.task or "somebody outside the run"] = None
-        return reply if isinstance(reply, Refused) else _GONE
+        return reply if isinstance(reply, Refused) else GONE
 
     def _leaks(self, path: str, data: bytes, base: Version) -> bool:
         """Whether a write brings a secret into a file; what it held before is the user's own."""
@@ -344,7 +369,7 @@ class AttemptFiles:
             diff = unified_diff(
                 before.splitlines(True), now.splitlines(True), "as you read it", "as it is now"
             )
-            parts.append(f"What changed:\n{_cut(''.join(diff))}")
+            parts.append(f"What changed:\n{shorten(''.join(diff))}")
         if len(now) <= SHOWN:
             parts.append(f"{file.path} is now:\n{now}")
             self._acknowledge(file)
@@ -358,7 +383,8 @@ class AttemptFiles:
         self._news[file.path] = file.current.number
 
 
-def _cut(text: str) -> str:
+def shorten(text: str) -> str:
+    """Return a text as a refusal shows it."""
     if len(text) <= SHOWN:
         return text
     return text[:SHOWN] + f"\n… {len(text) - SHOWN} more characters\n"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from orchestrator.core.claims import Bounds
 from orchestrator.core.messages import (
@@ -18,6 +19,7 @@ from orchestrator.core.messages import (
     Overstep,
     Phase,
     Refused,
+    Renew,
     Reply,
     Report,
     Request,
@@ -35,6 +37,7 @@ from orchestrator.errors import ScopeViolation, StaleWrite, WorkspaceError
 from orchestrator.runtime.attemptfiles import AttemptFiles
 from orchestrator.runtime.blobs import BlobStore
 from orchestrator.runtime.commands import CommandResult, Commands
+from orchestrator.runtime.handling import IN_PLACE, Handling
 from orchestrator.runtime.interruption import Interruption
 from orchestrator.runtime.view import View
 from orchestrator.runtime.watching import Watch
@@ -55,6 +58,8 @@ class Site:
         view: its private copy of the workspace.
         timeout: seconds that a command may take.
         by_region: whether stale writes are judged by region rather than by file.
+        handling: what the run's mode does with files.
+        live: whether tests run in the shared tree itself, not in the private copy.
     """
 
     view: View
@@ -63,6 +68,8 @@ class Site:
     commands: Commands
     timeout: float
     by_region: bool
+    handling: Handling = IN_PLACE
+    live: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +110,8 @@ class Context:
     Attributes:
         task: the task.
         lease: the right to work on it.
+        assigned: the files that the task names; where scopes are no more than an instruction,
+            the attempt can reach others too.
         interrupt: set when the lease has ended; long work should end soon after.
         ending: the coordinator's answer to what ended the attempt; None: it goes on.
         watch: is told how the tests went, if somebody watches the attempt.
@@ -116,8 +125,10 @@ class Context:
         interrupt: Interruption,
         site: Site | None = None,
         bounds: Bounds | None = None,
+        assigned: Bounds | None = None,
     ) -> None:
         self.task, self.lease, self.interrupt = task, lease, interrupt
+        self.assigned = assigned or bounds or Bounds()
         self.ending: Reply | None = None
         self.watch: Watch | None = None
         self._ask, self._site = ask, site
@@ -128,11 +139,7 @@ class Context:
         self._failed = ""  # what the last failed test run printed, not reported yet
         self._files: AttemptFiles | None = None
         if site is not None:
-            self._files = AttemptFiles(
-                lease, bounds or Bounds(), ask, site.view, site.tree, site.blobs,
-                by_region=site.by_region,
-            )  # fmt: skip
-            site.view.sync()
+            self._files = site.handling.files(site, lease, bounds or Bounds(), ask, interrupt)
 
     @property
     def attempt(self) -> int:
@@ -242,6 +249,14 @@ class Context:
         self._mail += reply.mail
         return True
 
+    def ask(self, request: Request) -> Reply:
+        """Ask the coordinator for something that concerns this attempt."""
+        return self._ask(request)
+
+    def renew(self) -> bool:
+        """Show that the attempt is alive though it has nothing to say."""
+        return isinstance(self._ask(Renew(self.lease.token)), Done)
+
     def take_mail(self) -> list[Mail]:
         """Return the messages that have come since the last call."""
         mail, self._mail = self._mail, []
@@ -332,13 +347,20 @@ class Context:
         site = self._need_site() if self.task.test else None
         if site is None:
             return None
+        if site.live:  # first: the answer to the report says that the tree holds this cut
+            self._notices += self.files.sync()
         if not self.report("test", commands=1):
             return TestRun(False, "(the tests were not run: the lease has ended)", "", 0)
-        self._notices += self.files.sync()
-        cut = site.view.cut
+        if not site.live:
+            self._notices += self.files.sync()
+        cut = self.files.cut
         names = " ".join(shlex.quote(path) for path in (tests or self.task.tests))
-        result = self._execute(self.task.test.replace("{tests}", names))
-        site.view.copy.restore(list(site.view.copy.changed()))
+        command = self.task.test.replace("{tests}", names)
+        if site.live:
+            result = self._execute(command, site.tree.root)
+        else:
+            result = self._execute(command)
+            site.view.copy.restore(list(site.view.copy.changed()))
         found = TestRun(result.exit_code == 0, self._words(result), result.digest, cut)
         self._verdict = "tests passed" if found.passed else "tests failed"
         self._failed = "" if found.passed else found.digest
@@ -348,11 +370,11 @@ class Context:
             self._tested = found
         return found
 
-    def _execute(self, command: str | list[str]) -> CommandResult:
+    def _execute(self, command: str | list[str], place: Path | None = None) -> CommandResult:
         site = self._need_site()
         return site.commands.run(
             command,
-            site.view.copy.root,
+            place or site.view.copy.root,
             timeout=site.timeout,
             tmp=site.view.copy.tmp,
             interrupt=self.interrupt,
@@ -377,25 +399,39 @@ class Context:
             `Granted` or `Stop`: accepted, and this is what to do next. A `TestRun`: its tests
             do not pass. `Refused`: what stands against it.
         """
+        handling = self._site.handling if self._site else IN_PLACE
+        return handling.submit(self, summary)
+
+    def submit_in_place(self, summary: str = "") -> Reply | TestRun:
+        """Submit work whose writes are versions already; as `submit`."""
         most = RETESTS if self.task.test else ASKS
         for last in range(1, most + 1):
-            tested = self._evidence()
+            tested = self.evidence()
             if tested is not None and not tested.passed:
                 return tested
-            reads = self._files.take_news() if self._files else ()
-            cut, evidence = (tested.cut, tested.digest) if tested else (0, "")
-            reply = self._ask(Submit(self.lease.token, cut, True, evidence, summary, reads))
+            reply = self.hand_in(tested.cut if tested else 0, tested, summary)
             if not isinstance(reply, Refused) or reply.kind != "stale":
-                return self._ended(reply)
+                return reply
             self._tested = None
             if last == most or not self.files.revalidate(reply.stale):
                 break
         return reply
 
-    def _evidence(self) -> TestRun | None:
-        """Return the last test run if it still counts, else a new one."""
+    def hand_in(self, cut: int, tested: TestRun | None, summary: str) -> Reply:
+        """Ask for the work to be accepted.
+
+        Args:
+            cut: version number up to which the tests saw the workspace.
+            tested: the tests; None: the task has none.
+        """
+        reads = self._files.take_news() if self._files else ()
+        evidence = tested.digest if tested else ""
+        return self._ended(self._ask(Submit(self.lease.token, cut, True, evidence, summary, reads)))
+
+    def evidence(self) -> TestRun | None:
+        """Return the last test run if it still counts, else a new one; None: there are no tests."""
         tested = self._tested
-        newest = max(self._files.written.values(), default=0) if self._files else 0
+        newest = self._files.newest if self._files else 0
         if tested is None or not tested.passed or tested.cut < newest:
             tested = self.test()  # one that failed may have failed for what others have mended
         return tested

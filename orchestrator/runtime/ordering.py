@@ -26,7 +26,7 @@ from orchestrator.models.base import Model
 from orchestrator.models.recorded import RecordedModel
 from orchestrator.runtime.eventlog import SqliteLog
 from orchestrator.runtime.header import Header, unpack
-from orchestrator.runtime.recordedsteps import Batch, Fact, Ticket, batches_of, last_waiting
+from orchestrator.runtime.recordedsteps import Fact, Turn, last_waiting, turns_of
 from orchestrator.runtime.rundir import RunDir
 
 Item = tuple[str, Request | None]
@@ -39,17 +39,17 @@ class RecordedOrder:
     """The coordinator's queue, clock and listener in a run that keeps a recorded order.
 
     Args:
-        batches: what was recorded.
+        turns: what was recorded.
         stop: end the run when the order cannot be kept; otherwise it goes on without.
 
     Attributes:
         parted: where and why the order was given up; "" as long as it is kept.
     """
 
-    def __init__(self, batches: Sequence[Batch], *, stop: bool = False) -> None:
+    def __init__(self, turns: Sequence[Turn], *, stop: bool = False) -> None:
         self.parted = ""
-        self._batches, self._stop = batches, stop
-        self._settled = last_waiting(batches)
+        self._turns, self._stop = turns, stop
+        self._settled = last_waiting(turns)
         self._next = 0
         self._held: list[Item] = []
         self._out: deque[Item] = deque()
@@ -118,28 +118,29 @@ class RecordedOrder:
                 self._out.append(item)
                 self._free = self._free or item[1] is None
                 self._expected = ()
-                if self._next < len(self._batches):
-                    self._seq = self._batches[self._next].seq
+                if self._next < len(self._turns):
+                    self._seq = self._turns[self._next].seq
                 return
-        if self._next == len(self._batches):
+        if self._next == len(self._turns):
             self._open()
             return
-        batch = self._batches[self._next]
-        if batch.stop:
-            self._part(f"at event {batch.seq}: {batch.stop}")
+        turn = self._turns[self._next]
+        if turn.stop:
+            self._part(f"at event {turn.seq}: {turn.stop}")
             return
-        found = [self._find(ticket, batch) for ticket in batch.tickets]
-        items = [item for item in found if item is not None]
-        if len(items) < len(found):
+        found = self._find(turn)
+        if found is None:
             return
-        self._held = [item for item in self._held if item not in items]
-        self._out.extend(items)
-        self._at = max(self._at, batch.at)
-        self._expected, self._seq = batch.facts, batch.seq
+        if found in self._held:
+            self._held.remove(found)
+        self._out.append(found)
+        self._at = max(self._at, turn.at)
+        self._expected, self._seq = turn.facts, turn.seq
         self._next += 1
 
-    def _find(self, ticket: Ticket, batch: Batch) -> Item | None:
-        """Return the request that a ticket stands for; None: it has not come yet."""
+    def _find(self, turn: Turn) -> Item | None:
+        """Return the request whose turn it is; None: it has not come yet."""
+        ticket = turn.ticket
         if ticket.request is not None:
             return "", ticket.request
         for item in self._held:
@@ -147,12 +148,14 @@ class RecordedOrder:
             if isinstance(request, Claim):
                 if ticket.worker in (sender, "*"):
                     return item
-            elif self._live.get(getattr(request, "token", 0)) == ticket.attempt:
-                if batch.facts[0][0] == "renewed" and not isinstance(request, Renew):
-                    token = getattr(request, "token", 0)
-                    return "", Renew(token)  # a sign of life that came by the clock
+            elif ticket.attempt is not None and self._attempt_of(request) == ticket.attempt:
+                if turn.facts[0][0] == "renewed" and not isinstance(request, Renew):
+                    return "", Renew(_token(request))  # a sign of life that came by the clock
                 return item
         return None
+
+    def _attempt_of(self, request: Request | None) -> tuple[str, int] | None:
+        return self._live.get(_token(request))
 
     def _is_outside_the_order(self, item: Item) -> bool:
         """Whether a request is decided when it comes: it was not recorded, or left no event."""
@@ -161,7 +164,7 @@ class RecordedOrder:
             return True
         if isinstance(request, Claim):
             return self._next >= self._settled
-        return getattr(request, "token", 0) not in self._live
+        return self._attempt_of(request) is None
 
     # --- the clock --------------------------------------------------------------------------------
 
@@ -184,7 +187,7 @@ class RecordedOrder:
                     self._live.pop(event.token, None)
             if self._free:
                 return
-            if not events and self._expected and self._is_of_an_attempt(self._next - 1):
+            if not events and self._expected and self._turns[self._next - 1].ticket.attempt:
                 self._next -= 1  # refused without a trace, then and now: its turn is still to come
                 return
             facts = [(_KIND[type(event)], event.task, event.attempt) for event in events]
@@ -196,10 +199,6 @@ class RecordedOrder:
             if len(facts) < len(self._expected):
                 at = len(facts)
                 self._part(_difference(self._seq + at, self._expected[at], None))
-
-    def _is_of_an_attempt(self, index: int) -> bool:
-        tickets = self._batches[index].tickets
-        return len(tickets) == 1 and tickets[0].attempt is not None
 
     def _part(self, where: str) -> None:
         self.parted = where
@@ -238,7 +237,7 @@ def recorded_order(model: Model | None, header: Header) -> RecordedOrder | None:
             if now != then
         ]
         if not differing:
-            return RecordedOrder(batches_of(log.read()), stop=model.order == "recorded")
+            return RecordedOrder(turns_of(log.read()), stop=model.order == "recorded")
     if model.order == "auto":
         return None
     raise UsageError(
@@ -247,6 +246,11 @@ def recorded_order(model: Model | None, header: Header) -> RecordedOrder | None:
         f"this run is not the one that was recorded: {'; '.join(differing)}",
         "run it as it was recorded, or leave the option out",
     )
+
+
+def _token(request: Request | None) -> int:
+    token = getattr(request, "token", 0)
+    return token if isinstance(token, int) else 0
 
 
 def _difference(seq: int, recorded: Fact | None, now: Fact | None) -> str:

@@ -23,7 +23,7 @@ Fact = tuple[str, str, int]
 
 @dataclass(frozen=True, slots=True)
 class Ticket:
-    """One request, told by who asks. Of three, one is given.
+    """One request, told by who asks. Of three, one is given at most.
 
     Attributes:
         attempt: task and number: the next request of this attempt.
@@ -37,36 +37,31 @@ class Ticket:
 
 
 @dataclass(frozen=True, slots=True)
-class Batch:
-    """Requests that are decided together, mostly one.
+class Turn:
+    """One request, when its turn came, and what it led to.
 
     Attributes:
         seq: number of the first event.
-        at: when they were decided, in seconds since the run began.
-        facts: what they led to, what followed from it included.
+        at: when it was decided, in seconds since the run began.
+        ticket: who asked.
+        facts: what it led to; nothing for a claim that had to wait.
         stop: why nothing can be decided as recorded from here on; "" if it can.
     """
 
     seq: int
     at: float
-    tickets: tuple[Ticket, ...]
-    facts: tuple[Fact, ...]
+    ticket: Ticket
+    facts: tuple[Fact, ...] = ()
     stop: str = ""
 
 
 @dataclass(slots=True)
 class _Step:
-    """The events of one decision.
-
-    Attributes:
-        ticket: who asked; None: it came of an effect of an earlier step.
-        cause: index of that step, for those without a ticket.
-    """
+    """The events of one decision, and of what had to be undone because of it."""
 
     records: list[Record]
     bodies: list[dict[str, Any]]
-    ticket: Ticket | None = None
-    cause: int = -1
+    ticket: Ticket = Ticket()
     stop: str = ""
 
     @property
@@ -87,19 +82,28 @@ class _Grant:
     asked: int | None
 
 
-def batches_of(records: Iterable[Record]) -> list[Batch]:
+def turns_of(records: Iterable[Record]) -> list[Turn]:
     """Return what a log tells about the order in which requests were decided."""
     steps = list(_steps(records))
     grants = _Askers(steps).read()
     claims = _place_claims(steps, grants)
-    return list(_batches(steps, claims))
+    found = []
+    for index, step in enumerate(steps):
+        seq, at = step.lead.seq, step.lead.at
+        found += [Turn(seq, at, Ticket(worker=worker)) for worker in claims.get(index, ())]
+        facts = tuple((r.kind, r.task, r.attempt) for r in step.records)
+        found.append(Turn(seq, at, step.ticket, facts, step.stop))
+    return found
 
 
-def last_waiting(batches: Sequence[Batch]) -> int:
-    """Return after how many batches no worker that begins to wait is granted anything more."""
-    placed = [i for i, batch in enumerate(batches) if any(t.worker for t in batch.tickets)]
-    ended = [i for i, batch in enumerate(batches) if any(f[0] == "granted" for f in batch.facts)]
-    return max([*placed, *ended], default=-1) + 1
+def last_waiting(turns: Sequence[Turn]) -> int:
+    """Return after how many turns no worker that begins to wait is granted anything more."""
+    granted = (
+        index
+        for index, turn in enumerate(turns, start=1)
+        if turn.ticket.worker or any(kind == "granted" for kind, _, _ in turn.facts)
+    )
+    return max(granted, default=0)
 
 
 def _steps(records: Iterable[Record]) -> Iterator[_Step]:
@@ -107,7 +111,8 @@ def _steps(records: Iterable[Record]) -> Iterator[_Step]:
     for record in records:
         last = step.records[-1] if step else None
         alone = record.kind == "outside" or (record.kind == "retried" != (last and last.kind))
-        if step is None or last is None or last.at != record.at or alone:
+        apart = last is None or (last.at != record.at and record.kind != "undone")
+        if step is None or apart or alone:
             if step is not None:
                 yield step
             step = _Step([], [])
@@ -125,13 +130,12 @@ class _Askers:
         self._workers: dict[tuple[str, int], str] = {}
         self._parked: dict[str, int] = {}  # worker to the step in which it began to wait
         self._waiting: set[tuple[str, int]] = set()  # attempts whose request was parked
-        self._mixed: dict[tuple[str, int, str], int] = {}
 
     def read(self) -> list[_Grant]:
         """Give each step its ticket; return the grants, in order."""
         grants = []
         for index, step in enumerate(self._steps):
-            self._ask(index, step)
+            self._ask(step)
             for record, body in zip(step.records, step.bodies, strict=True):
                 if record.kind == "granted":
                     worker = body["worker"]
@@ -139,7 +143,7 @@ class _Askers:
                 self._follow(index, step, record, body)
         return grants
 
-    def _ask(self, index: int, step: _Step) -> None:
+    def _ask(self, step: _Step) -> None:
         lead, body = step.lead, step.bodies[0]
         attempt = (lead.task, lead.attempt)
         kinds = {record.kind for record in step.records}
@@ -149,9 +153,6 @@ class _Askers:
             step.ticket = Ticket(request=Tick()) if parked else Ticket(worker=body["worker"])
         elif lead.kind == "blocked":
             step.ticket = Ticket(worker="*")
-        elif lead.kind == "undone":
-            key = (*attempt, body["path"])
-            step.cause = self._mixed.get(key, index - 1)
         elif "resumed" in kinds:
             step.ticket = Ticket(request=Resume())
         elif lead.kind == "added" and not lead.task:
@@ -183,11 +184,8 @@ class _Askers:
             record is step.lead and record.kind == "ended" and step.ticket == Ticket(attempt)
         ):
             self._parked[self._workers[attempt]] = index
-        for path in body.get("mixed", ()):
-            self._mixed[(*attempt, path)] = index
-        if record.kind == "resumed":
-            self._mixed = dict.fromkeys(self._mixed, index)
-            self._parked.clear()
+        elif record.kind == "resumed":
+            self._parked.clear()  # with its process
 
 
 def _place_claims(steps: list[_Step], grants: list[_Grant]) -> dict[int, list[str]]:
@@ -213,32 +211,6 @@ def _place_claims(steps: list[_Step], grants: list[_Grant]) -> dict[int, list[st
         if steps[grant.step].ticket != Ticket(worker=grant.worker):
             placed.setdefault(latest, []).insert(0, grant.worker)
     return placed
-
-
-def _batches(steps: list[_Step], claims: Mapping[int, list[str]]) -> Iterator[Batch]:
-    ends = {step.cause: index for index, step in enumerate(steps) if step.ticket is None}
-    index = 0
-    while index < len(steps):
-        first = last = index
-        while index <= last:  # whatever came before an effect of it was carried out goes with it
-            last = max(last, ends.get(index, last))
-            index += 1
-        group = steps[first : last + 1]
-        at, seq = group[0].lead.at, group[0].lead.seq
-        for worker in claims.get(first, ()):
-            yield Batch(seq, at, (Ticket(worker=worker),), ())
-        stop = next((step.stop for step in group if step.stop), "")
-        tickets = [
-            ticket
-            for number, step in enumerate(group, first)
-            for ticket in (
-                *(Ticket(worker=name) for name in claims.get(number, ()) if number > first),
-                step.ticket,
-            )
-            if ticket is not None
-        ]
-        facts = tuple((r.kind, r.task, r.attempt) for step in group for r in step.records)
-        yield Batch(seq, at, tuple(tickets), facts, stop)
 
 
 _BY_CLOCK = frozenset({"lease_expired", "limit"})

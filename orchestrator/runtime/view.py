@@ -20,6 +20,9 @@ class View:
         initial: the files that were there at the start of the run.
         changes: returns the newest cut and what has changed since another one.
         look: has the coordinator look at a file that does not hold what the map says.
+
+    Attributes:
+        cut: version number up to which the view is the workspace; 0: it was never synchronised.
     """
 
     def __init__(
@@ -31,7 +34,8 @@ class View:
     ) -> None:
         self.copy = copy
         self.cut = 0
-        self._initial, self._changes, self._look = initial, changes, look
+        self.changes = changes
+        self._initial, self._look = initial, look
         self._versions: dict[str, Version] = {}
 
     def sync(self) -> dict[str, Version]:
@@ -61,7 +65,7 @@ class View:
 
     def _sync(self) -> dict[str, Version]:
         first = self.cut == 0
-        cut, changed = self._changes(max(self.cut, FIRST))
+        cut, changed = self.changes(max(self.cut, FIRST))
         self._versions.update(changed)
         wanted: list[Change] = [(path, version.digest) for path, version in changed.items()]
         if first:
@@ -93,3 +97,8 @@ class View:
             self.copy.delete(path)
         else:
             self.copy.write(path, data)
+
+    def put_back(self, versions: Mapping[str, Version]) -> None:
+        """Hold these versions again, in place of what was written here without being asked for."""
+        self._versions.update(versions)
+        self.copy.sync([(path, version.digest) for path, version in versions.items()])

@@ -53,7 +53,7 @@ class Watch:
 
     def tested(self, passed: bool, output: str) -> None:
         """The task's tests have run."""
-        this = "" if passed else gist(output)
+        this = "" if passed else f"failed: {gist(output)}"
         self._failures = self._failures + 1 if this and this == self._failure else int(bool(this))
         self._failure = this
 

@@ -311,3 +311,17 @@ def test_only_the_newest_attempts_are_told_of_and_long_reasons_are_cut(bench: Ma
     assert before.endswith("xend")
     assert len(before) < 3500
     assert len([event for event in run.events if isinstance(event, AttemptEnded)]) == 5
+
+
+def test_what_an_ended_attempt_had_spent_counts_and_nothing_else_of_it(bench: Make) -> None:
+    run = bench(Task(id="a", writes=("x.py",)), tokens=100)
+    lease = run.start()
+    run.ask(m.Lost("w1", "died"))
+    run.refused(m.Report(lease.token, "write", 1, m.Spent(30), (("x.py", 1),)))
+    run.refused(m.GiveUp(lease.token, "error", "late", m.Spent(20)))
+    run.refused(m.Report(lease.token, "write", 1))
+    run.refused(m.Report(99, "write", 1, m.Spent(30)))
+    assert run.machine.state.tokens == 50
+    assert run.states() == {"a": "ready"}
+    run.refused(m.Report(lease.token, "write", 1, m.Spent(50)))
+    assert status(run) == ("limit", "tokens")

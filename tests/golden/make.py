@@ -31,6 +31,7 @@ from orchestrator.core.messages import (
     GiveUp,
     Granted,
     Lease,
+    Lost,
     Note,
     Observe,
     Overstep,
@@ -236,7 +237,11 @@ def limits(folder: Path) -> None:
         story.ask(Tick())
     story.ask(Report(story.token("d"), "test", 1, commands=1, evidence=story.blobs.put(b"red\n")))
     story.submit("d")
-    story.ask(Report(story.token("c"), "write", 1, Spent(30, 15)))
+    lost = story.token("c")
+    story.ask(Lost(story.leases["c"].worker, "it died"))
+    story.ask(Report(lost, "write", 1, Spent(20, 10)))
+    story.claim(1)
+    story.ask(Report(story.token("c"), "write", 1, Spent(10, 5)))
     story.close()
 
 

@@ -7,14 +7,14 @@ from typing import Any
 
 from orchestrator.core.messages import Approve, Cancel, Reject, Resume, Retry, Tick
 from orchestrator.runtime.eventlog import Record
-from orchestrator.runtime.recordedsteps import Batch, Ticket, batches_of, last_waiting
+from orchestrator.runtime.recordedsteps import Ticket, Turn, last_waiting, turns_of
 
 Line = tuple[float, str, str, dict[str, Any]]
 
 
-def log_of(*lines: Line) -> list[Batch]:
+def log_of(*lines: Line) -> list[Turn]:
     """Return what a log tells; each line is time, kind, task and body."""
-    return batches_of(
+    return turns_of(
         Record(seq, at, kind, task, 1 if task else 0, json.dumps(body))
         for seq, (at, kind, task, body) in enumerate(lines, 1)
     )
@@ -36,8 +36,8 @@ def ended(at: float, task: str, cause: str, **more: Any) -> Line:
     return at, "ended", task, {"cause": cause, "reason": "why", **more}
 
 
-def tickets(batches: list[Batch]) -> list[Ticket]:
-    return [ticket for batch in batches for ticket in batch.tickets]
+def tickets(turns: list[Turn]) -> list[Ticket]:
+    return [turn.ticket for turn in turns]
 
 
 def claim(worker: str) -> Ticket:
@@ -52,7 +52,7 @@ def test_events_of_one_time_are_one_decision() -> None:
     found = log_of(granted(1, "a", "w1"), report(2, "a"), done(3, "a"), granted(3, "b", "w1"))
     assert tickets(found) == [claim("w1"), of("a"), of("a")]
     assert found[-1].facts == (("succeeded", "a", 1), ("granted", "b", 1))
-    assert [batch.seq for batch in found] == [1, 2, 3]
+    assert [turn.seq for turn in found] == [1, 2, 3]
     assert last_waiting(found) == 3
 
 
@@ -108,16 +108,14 @@ def test_a_sign_of_life_of_one_that_waits_is_the_clocks() -> None:
     assert tickets(log_of(granted(1, "a", "w1"), renewed))[-1] == of("a")
 
 
-def test_what_came_before_an_effect_was_carried_out_goes_with_it() -> None:
-    """The file of a was taken apart only after b had reported in the same batch."""
+def test_what_is_undone_belongs_to_what_ended() -> None:
     found = log_of(
-        granted(1, "a", "w1"), granted(2, "b", "w2"),
-        ended(3, "a", "gave_up", mixed=["x"]), report(4, "b"),
-        (5, "undone", "a", {"path": "x", "number": 4, "digest": None, "token": 1}),
-        report(6, "b"),
+        granted(1, "a", "w1"), ended(3, "a", "gave_up", mixed=["x"]),
+        (3.001, "undone", "a", {"path": "x", "number": 4, "digest": None, "token": 1}),
+        (4, "retried", "a", {}),
     )  # fmt: skip
-    assert [batch.tickets for batch in found[2:]] == [(of("a"), of("b")), (of("b"),)]
-    assert [fact[0] for fact in found[2].facts] == ["ended", "reported", "undone"]
+    assert tickets(found) == [claim("w1"), of("a"), Ticket(request=Retry("a"))]
+    assert [fact[0] for fact in found[1].facts] == ["ended", "undone"]
 
 
 def test_what_cannot_be_done_again_stops_the_order() -> None:

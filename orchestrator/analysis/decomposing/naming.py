@@ -14,13 +14,13 @@ _NAMED = 3  # files of a group that its name lists
 def file_names(survey: Survey) -> dict[str, str]:
     """Return a short unique name for every file to do: its dotted name without common parts."""
     modules = survey.graph.modules
-    dotted = {
-        path: modules[path].name if path in modules else path for path in survey.goal.files
-    }
+    dotted = {path: modules[path].name if path in modules else path for path in survey.goal.files}
     split = [name.split(".") for path, name in dotted.items() if path in survey.files]
     common = 0
-    while split and all(len(words) > common for words in split) and (
-        len({words[common] for words in split}) == 1
+    while (
+        split
+        and all(len(words) > common for words in split)
+        and (len({words[common] for words in split}) == 1)
     ):
         common += 1
     short = {

@@ -14,8 +14,8 @@ from orchestrator.spec.findings import Finding, Severity
 from orchestrator.spec.plancheck import TaskList, edges, order
 from orchestrator.spec.scopecheck import scope_of
 
-MAX_FINDINGS = 100
-"""Findings of one check; the rest is counted in one more."""
+MAX_FINDINGS = 200
+"""Findings of one check, the most severe first; the rest is counted in one more."""
 
 
 class Order:
@@ -127,17 +127,18 @@ def stand(
     return None if ids is None else Ground(these, Order(waits_for, ids), graph, mode, workers)
 
 
-def capped(found: Sequence[Finding], these: TaskList) -> list[Finding]:
+def capped(found: Iterable[Finding], these: TaskList) -> list[Finding]:
     """Return the findings of one check, beyond `MAX_FINDINGS` only their number."""
-    kept = list(found[:MAX_FINDINGS])
-    if len(found) > len(kept):
+    by_weight = sorted(found, key=lambda one: _SEVERE.index(one.severity))
+    kept, rest = by_weight[:MAX_FINDINGS], by_weight[MAX_FINDINGS:]
+    if rest:
         kept.append(
             Finding(
-                f"{len(found) - len(kept):,} more findings of this kind",
+                f"{len(rest):,} more findings of this kind",
                 these.places.plan("tasks"),
                 fix="mend those above first",
-                code=found[0].code,
-                severity=min((one.severity for one in found[MAX_FINDINGS:]), key=_SEVERE.index),
+                code=rest[0].code,
+                severity=rest[0].severity,
             )
         )
     return kept

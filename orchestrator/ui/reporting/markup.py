@@ -61,7 +61,7 @@ def join(parts: Any, between: str = "") -> Markup:
     return Markup(between.join(plain(part) for part in parts))
 
 
-def tag(name: str, *children: Child, **attributes: Child | bool) -> Markup:
+def tag(name: str, /, *children: Child, **attributes: Child | bool) -> Markup:
     """Return an element.
 
     Args:

@@ -326,8 +326,7 @@ class _Teller:
             Change(event.at, event.path, event.number, event.digest, event.base, event.rebased)
         )
         if event.rebased:
-            text = f"{event.path}: merged with what others had changed in it"
-            attempt.marks.append(Mark(event.at, "merged", text, path=event.path))
+            attempt.marks.append(Mark(event.at, "merged", event.path, path=event.path))
 
     def _refused(self, event: e.RequestRefused) -> None:
         self._go_on(event.task, event.at)

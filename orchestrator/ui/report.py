@@ -1,0 +1,60 @@
+"""`report`: a run as one HTML file that needs no network."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from orchestrator.errors import UsageError, WorkspaceError
+from orchestrator.ui.output import say
+from orchestrator.ui.reading import find
+from orchestrator.ui.reporting.run_page import run_page
+from orchestrator.ui.reporting.story import read_story
+from orchestrator.ui.words import place
+
+
+def write_report(run_dir: Path, output: Path) -> Path:
+    """Write the report of a run, which may still be going on.
+
+    Args:
+        run_dir: directory of the run.
+        output: the HTML file; what is there is replaced.
+
+    Returns:
+        The file.
+
+    Raises:
+        WorkspaceError: this is not the directory of a run, or the file cannot be written.
+        LogError: the log cannot be read.
+    """
+    text = run_page(read_story(run_dir))
+    try:
+        output.write_text(text, encoding="utf-8", errors="replace")
+    except OSError as error:
+        raise WorkspaceError(
+            "the report cannot be written", str(output), error.strerror or str(error),
+            "name a file in a directory that exists with -o",
+        ) from error  # fmt: skip
+    return output
+
+
+def show_report(runs: Sequence[str], output: Path | None) -> None:
+    """Write the report of a run and say where it is.
+
+    Args:
+        runs: the run, as it is named on the command line.
+        output: the HTML file; None: ``report.html`` in the run's directory.
+
+    Raises:
+        UsageError: there is no such run, or several are named.
+        WorkspaceError: the file cannot be written.
+        LogError: the log cannot be read.
+    """
+    if len(runs) != 1:
+        raise UsageError(
+            "a report is about one run" if runs else "no run is named", "RUN",
+            fix="name one run; `compare` sets several against each other",
+        )  # fmt: skip
+    folder = find(runs[0])
+    written = write_report(folder.path, output or folder.path / "report.html")
+    say(f"Report: {place(written)} ({written.stat().st_size / 1000:,.0f} kB)")
