@@ -7,7 +7,7 @@ it by functions. The markers are comments, put around the same functions in both
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 from orchestrator.analysis.decomposing.cut import Piece
@@ -56,19 +56,30 @@ def _top(name: str, within: str) -> str:
 
 
 def _spans(body: Iterable[ast.stmt], outer: str = "") -> dict[str, tuple[int, int]]:
-    """Return first and last line of each class and function; of a name used twice, all of them."""
+    """Return first and last line of each class and function, by the code graph's names.
+
+    The second function of a name is ``name#2``, and so on.
+    """
     found: dict[str, tuple[int, int]] = {}
+    for node in _definitions(body):
+        name, number = f"{outer}{node.name}", 1
+        while name in found:
+            number += 1
+            name = f"{outer}{node.name}#{number}"
+        first = min([node.lineno, *(one.lineno for one in node.decorator_list)])
+        found[name] = first, node.end_lineno or node.lineno
+        if isinstance(node, ast.ClassDef):
+            found |= _spans(node.body, f"{name}.")
+    return found
+
+
+def _definitions(
+    body: Iterable[ast.stmt],
+) -> Iterator[ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef]:
+    """Yield what a body defines, under conditions too, in order."""
     for node in body:
         if isinstance(node, ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
-            name = f"{outer}{node.name}"
-            first = min([node.lineno, *(one.lineno for one in node.decorator_list)])
-            last = node.end_lineno or node.lineno
-            old = found.get(name, (first, last))
-            found[name] = min(first, old[0]), max(last, old[1])
-            if isinstance(node, ast.ClassDef):
-                found |= _spans(node.body, f"{name}.")
-        else:
-            for inner in ("body", "orelse", "handlers", "finalbody"):
-                inside = getattr(node, inner, [])
-                found |= _spans([one for one in inside if isinstance(one, ast.stmt)], outer)
-    return found
+            yield node
+        elif isinstance(node, ast.If | ast.Try | ast.With):
+            for inner in ("body", "orelse", "finalbody"):
+                yield from _definitions(getattr(node, inner, []))

@@ -6,7 +6,11 @@ For each library: its source archive is fetched with pip; its tests are run as t
 (*upstream*); the bodies of its functions are taken out; each strategy cuts the work into a plan;
 four workers carry it out at once in mode shared, the offline model ``oracle`` restoring for each
 task the files that the task may write; then the library's own tests judge the result. A plan is
-good if they end as green as upstream and no write was refused.
+good if they end as green as upstream and no write was refused. Columns: *width*, the most tasks
+that wait for one another in no way; *errors*, *warn*: findings of lint; *refused*: writes whose
+refusal reached the agent; *merged*: writes to a file of which others had changed another region,
+merged without asking the agent; *waits*: for files; *critical*: longest path with the realised
+times, and *ratio* makespan over it; *speed-up*: work over makespan.
 
 Archives and results are kept in ``--cache`` and never belong into version control.
 """
@@ -185,7 +189,7 @@ def attempt(library: Library, strategy: str, ground: Path, latency: str, seed: i
     ]
     return Row(
         strategy, len(made.plan.tasks), parallelism_of(made.plan.tasks).width, weights["error"],
-        weights["warning"], metrics.refused_stale + metrics.refused_scope, metrics.rebased,
+        weights["warning"], metrics.conflicts + metrics.refused_scope, metrics.rebased,
         len(metrics.waits), metrics.makespan, metrics.critical_path, metrics.work, result.status,
         verdict.passed, verdict.wrong, failed,
     )  # fmt: skip

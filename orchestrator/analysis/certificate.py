@@ -31,12 +31,13 @@ from pathlib import Path
 from typing import Any
 
 from orchestrator.analysis.codegraph import CodeGraph, build
+from orchestrator.analysis.disjointness import reasons_for
 from orchestrator.analysis.footprints import Footprint, footprints
 from orchestrator.analysis.languages.registry import languages
 from orchestrator.analysis.versioned import list_tree
 from orchestrator.core.decision import listed
 from orchestrator.core.rules import RoleBounds
-from orchestrator.core.scope import Scope, is_plain
+from orchestrator.core.scope import Scope
 from orchestrator.core.task import Task
 from orchestrator.errors import UsageError
 from orchestrator.spec.findings import Finding
@@ -116,7 +117,7 @@ def narrowed(plan: Plan, graph: CodeGraph | None = None) -> dict[str, tuple[str,
     return {task: reads for task, (reads, _) in _narrower(site, pairs).items()}
 
 
-# --- what a certificate is about -------------------------------------------------------------------
+# --- what a certificate is about ----------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,7 +211,7 @@ class _Pairs:
         return found
 
 
-# --- collisions ------------------------------------------------------------------------------------
+# --- collisions ---------------------------------------------------------------------------------
 
 
 def _collisions(site: _Site, pairs: _Pairs) -> Iterator[Finding]:
@@ -333,7 +334,7 @@ def _without(reads: Sequence[str], shut: tuple[str, ...]) -> tuple[str, ...]:
     return (*kept, *(f"!{glob}" for glob in shut if left.overlaps(Scope((glob,)))))
 
 
-# --- the document ----------------------------------------------------------------------------------
+# --- the document -------------------------------------------------------------------------------
 
 
 def plan_digest(path: Path) -> str:
@@ -343,7 +344,7 @@ def plan_digest(path: Path) -> str:
     """
     import yaml
 
-    return _digest(yaml.load(path.read_bytes(), yaml.BaseLoader))  # noqa: S506
+    return _digest(yaml.load(path.read_bytes(), yaml.BaseLoader))
 
 
 def _digest(data: Any) -> str:
@@ -391,55 +392,10 @@ def _reasons(a: Task, b: Task) -> dict[str, Any]:
     writes_a, writes_b = (a.writes, a.shares), (b.writes, b.shares)
     return {
         "tasks": [a.id, b.id],
-        "writes_writes": list(_reasons_for(writes_a, writes_b)),
-        "writes_reads": list(_reasons_for(writes_a, (b.reads,))),
-        "reads_writes": list(_reasons_for((a.reads,), writes_b)),
+        "writes_writes": list(reasons_for(writes_a, writes_b)),
+        "writes_reads": list(reasons_for(writes_a, (b.reads,))),
+        "reads_writes": list(reasons_for((a.reads,), writes_b)),
     }
-
-
-def _reasons_for(
-    ones: Sequence[Sequence[str]], others: Sequence[Sequence[str]]
-) -> Iterator[list[str]]:
-    """Yield a reason for each entry that adds files on one side and each on the other."""
-    for one in ones:
-        for a, left in enumerate(one):
-            for other in others:
-                for b, right in enumerate(other):
-                    if not left.startswith("!") and not right.startswith("!"):
-                        yield [left, right, *_reason(left, one[a:], right, other[b:])]
-
-
-def _reason(left: str, after: Sequence[str], right: str, behind: Sequence[str]) -> list[str]:
-    """Return the simplest reason why two entries have no path in common inside their scopes."""
-    heads = _head(left), _head(right)
-    if not (heads[0].startswith(heads[1]) or heads[1].startswith(heads[0])):
-        return ["begins", *heads]
-    tails = _tail(left), _tail(right)
-    if not (tails[0].endswith(tails[1]) or tails[1].endswith(tails[0])):
-        return ["ends", *tails]
-    for entries, target in ((after, right), (behind, left)):
-        for entry in entries:
-            taken = entry[1:]
-            if entry.startswith("!") and (
-                taken == target
-                or (is_plain(taken) and _head(target).startswith(taken.strip("/") + "/"))
-            ):
-                return ["removed", taken]
-    return ["search"]
-
-
-def _head(glob: str) -> str:
-    """Return the literal text with which every path that it matches begins, slash appended."""
-    if is_plain(glob):
-        return glob.strip("/") + "/"
-    return glob[: min(at for at in map(glob.find, "*?[{") if at >= 0)]
-
-
-def _tail(glob: str) -> str:
-    """Return the literal text with which every path that it matches ends, slash put before it."""
-    if is_plain(glob):
-        return ""
-    return glob[max(map(glob.rfind, "*?]}")) + 1 :]
 
 
 def with_reads(plan: Plan, reads: Mapping[str, tuple[str, ...]]) -> Plan:

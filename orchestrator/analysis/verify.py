@@ -22,11 +22,13 @@ import hashlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import combinations
+from functools import lru_cache
+from itertools import combinations, pairwise
 from pathlib import Path
 from typing import Any
 
 from orchestrator.analysis import verifyscope, verifysources
+from orchestrator.analysis.verifyreasons import apart
 
 FORMAT = "orchestrator certificate 1"
 _KEYS = {"format", "plan", "roles", "files", "tasks", "ordered", "unordered", "seal"}
@@ -110,14 +112,27 @@ def _read_json(path: Path) -> dict[str, Any]:
 
 def _read_yaml(path: Path) -> Any:
     """Return a YAML file with every scalar as text, so that nothing depends on its schema."""
+    try:
+        return _parsed(path.read_bytes())
+    except OSError as error:
+        raise _RefusedError(f"{path} cannot be read: {error.strerror}") from None
+    except ValueError:
+        raise _RefusedError(f"{path} is not YAML") from None
+
+
+@lru_cache(maxsize=32)
+def _parsed(text: bytes) -> Any:
+    """Return what a YAML text says; shared, so nobody may change it.
+
+    Raises:
+        ValueError: it is not YAML.
+    """
     import yaml
 
     try:
-        return yaml.load(path.read_bytes(), yaml.BaseLoader)  # noqa: S506  (builds no objects)
-    except OSError as error:
-        raise _RefusedError(f"{path} cannot be read: {error.strerror}") from None
-    except (yaml.YAMLError, RecursionError, UnicodeDecodeError, TypeError):
-        raise _RefusedError(f"{path} is not YAML") from None
+        return yaml.load(text, yaml.BaseLoader)
+    except (yaml.YAMLError, RecursionError, TypeError) as error:
+        raise ValueError(str(error)) from None
 
 
 class _Verifier:
@@ -281,7 +296,7 @@ class _Verifier:
         path = row["path"]
         if set(row) != {"path"} or len(path) < 2:
             raise _RefusedError("an ordered pair is not recorded in full")
-        for before, after in zip(path, path[1:], strict=False):
+        for before, after in pairwise(path):
             if before not in self._tasks[after]["depends_on"]:
                 self._found.append(f"{after} does not depend on {before}")
         if self._tasks[path[0]]["on_failure"] != "skip":
@@ -299,7 +314,7 @@ class _Verifier:
             ([a["reads"]], may_a[0], b_writes, may_b[1]),
         )
         for condition, question in zip(_CONDITIONS, questions, strict=True):
-            if not _apart(row[condition], *question):
+            if not apart(row[condition], *question):
                 self._found.append(
                     f"nothing shows that {a['id']} and {b['id']} are apart ({condition})"
                 )
@@ -359,99 +374,3 @@ def _followed(document: Any, value: Any) -> Any:
             target = target[key.replace("~1", "/").replace("~0", "~")]
         value = target
     raise _RefusedError("a role document's references lead in a circle")
-
-
-# --- reasons -------------------------------------------------------------------------------------
-
-
-def _apart(
-    reasons: Sequence[Sequence[str]],
-    ones: Sequence[Sequence[str]],
-    one_bound: Sequence[str],
-    others: Sequence[Sequence[str]],
-    other_bound: Sequence[str],
-) -> bool:
-    """Whether the reasons show that no path is in both scopes, entry by entry.
-
-    A path of a scope is matched by an entry of one of its lists that adds files. So it is enough
-    that no two such entries, one of each scope, have a path in common that is in both.
-    """
-    pairs = [
-        (one, a, other, b)
-        for one in ones
-        for a in range(len(one))
-        for other in others
-        for b in range(len(other))
-        if not one[a].startswith("!") and not other[b].startswith("!")
-    ]
-    if len(pairs) != len(reasons):
-        return False
-    for (one, a, other, b), reason in zip(pairs, reasons, strict=True):
-        if list(reason[:2]) != [one[a], other[b]]:
-            return False
-        kind = reason[2]
-        if kind == "search":
-            good = len(reason) == 3 and _nowhere(one, a, one_bound, other, b, other_bound)
-        elif kind in ("begins", "ends"):
-            good = _unlike(kind, one[a], other[b], *reason[3:])
-        else:
-            good = kind == "removed" and len(reason) == 4 and _removed(one, a, other, b, reason[3])
-        if not good:
-            return False
-    return True
-
-
-def _unlike(kind: str, one: str, other: str, left: str, right: str) -> bool:
-    """Whether two entries begin, or end, with texts that cannot stand in the same place."""
-    find = beginning if kind == "begins" else ending
-    if (find(one), find(other)) != (left, right):
-        return False
-    if kind == "begins":
-        return not (left.startswith(right) or right.startswith(left))
-    return not (left.endswith(right) or right.endswith(left))
-
-
-def beginning(glob: str) -> str:
-    """Return the literal text with which ``path + "/"`` begins for every path that it matches."""
-    first = min((at for at in map(glob.find, "*?[{") if at >= 0), default=-1)
-    return glob.strip("/") + "/" if first < 0 else glob[:first]
-
-
-def ending(glob: str) -> str:
-    """Return the literal text with which ``"/" + path`` ends for every path that it matches."""
-    last = max(map(glob.rfind, "*?]}"))
-    return "" if last < 0 else glob[last + 1 :]
-
-
-def _removed(one: Sequence[str], a: int, other: Sequence[str], b: int, glob: str) -> bool:
-    """Whether one list takes away, after its entry, all that the other entry matches.
-
-    A later entry may add some of it again; that one has a reason of its own.
-    """
-    plain = not any(wildcard in glob for wildcard in "*?[{")
-    for entries, at, target in ((one, a, other[b]), (other, b, one[a])):
-        below = plain and beginning(target).startswith(glob.strip("/") + "/")
-        if f"!{glob}" in entries[at + 1 :] and (glob == target or below):
-            return True
-    return False
-
-
-def _nowhere(
-    one: Sequence[str],
-    a: int,
-    one_bound: Sequence[str],
-    other: Sequence[str],
-    b: int,
-    other_bound: Sequence[str],
-) -> bool:
-    """Search all paths for one that both entries match and both scopes hold."""
-    lists = (one, one_bound, other, other_bound)
-    if not one_bound or not other_bound:
-        return True
-    globs = [entry.removeprefix("!") for entries in lists for entry in entries]
-    must = [one[a], other[b]]
-
-    def in_both(match: Any) -> bool:
-        return all(verifyscope.holds(entries, match) for entries in lists)
-
-    return verifyscope.find(globs, must, in_both) is None

@@ -32,10 +32,11 @@ def report(d: Decision, request: Report) -> Reply | None:
             request.waited, request.evidence,
         )
     )  # fmt: skip
-    _check_task(d, attempt)
+    begins = request.phase == "reason"  # what has been paid for is carried out to its end
+    _check_task(d, attempt, begins)
     if lease.token in d.state.live:
-        _check_role(d, attempt)
-    check_run(d)
+        _check_role(d, attempt, begins)
+    check_run(d, begins)
     if lease.token not in d.state.live:
         return lease_ended(lease.token)
     if request.expects.tokens and not _reserve(d, attempt, request.expects):
@@ -75,12 +76,17 @@ def _late(d: Decision, request: Report | GiveUp) -> Reply:
     return lease_ended(request.token)
 
 
-def check_run(d: Decision) -> None:
+def _gone(used: float, most: float | None, begins: bool) -> bool:
+    """Whether a limit is passed; or used up, when something is to begin that will spend more."""
+    return most is not None and (used > most or (begins and used == most))
+
+
+def check_run(d: Decision, begins: bool = True) -> None:
     """End the run when one of its limits has been used up."""
     limits, used = d.rules.limits, d.state.ledger.run
-    if limits.tokens is not None and used.tokens >= limits.tokens:
+    if limits.tokens is not None and _gone(used.tokens, limits.tokens, begins):
         d.reach_limit("tokens", limits.tokens)
-    if limits.usd is not None and used.usd >= limits.usd:
+    if limits.usd is not None and _gone(used.usd, limits.usd, begins):
         d.reach_limit("usd", limits.usd)
     if limits.wall is not None and d.at >= limits.wall:
         d.reach_limit("wall", limits.wall)
@@ -112,24 +118,24 @@ def may_start(d: Decision, task: str) -> bool:
     return True
 
 
-def _check_task(d: Decision, attempt: LiveAttempt) -> None:
+def _check_task(d: Decision, attempt: LiveAttempt, begins: bool) -> None:
     """End an attempt that has used up what is its own, or its task's."""
     record = d.state.records[attempt.lease.task]
     task, used = record.task, d.state.ledger.task(attempt.lease.task)
     turns = task.turns or d.rules.limits.turns
     if attempt.turn > turns:
         d.end_attempt(attempt, "limit", f"{turns} turns were not enough")
-    elif task.tokens is not None and used.tokens >= task.tokens:
+    elif _gone(used.tokens, task.tokens, begins):
         why = f"the task has used its {task.tokens} model tokens"
         d.end_attempt(attempt, "limit", why, final=True)
-    elif task.usd is not None and used.usd >= task.usd:
+    elif _gone(used.usd, task.usd, begins):
         d.end_attempt(attempt, "limit", f"the task has used its {task.usd} dollars", final=True)
     elif task.commands is not None and used.commands > task.commands:
         why = f"the task has used its {task.commands} commands"
         d.end_attempt(attempt, "limit", why, final=True)
 
 
-def _check_role(d: Decision, attempt: LiveAttempt) -> None:
+def _check_role(d: Decision, attempt: LiveAttempt, begins: bool) -> None:
     """End an attempt whose role has nothing left for it; its task waits for a higher limit."""
     role = d.state.records[attempt.lease.task].task.role
     budget = d.rules.limits.roles.get(role)
@@ -138,7 +144,7 @@ def _check_role(d: Decision, attempt: LiveAttempt) -> None:
     used = d.state.ledger.role(role)
     for name, most, value in _used_up(d, role, budget, used):
         counted = name in ("turns", "commands")  # what begins now is in the account already
-        if value > most or (value == most and not counted):
+        if _gone(value, most, begins and not counted):
             _end_for_role(d, attempt, role, name, most)
             return
 

@@ -170,19 +170,21 @@ def _dumped(value: Any) -> str:
     import yaml
 
     class Dumper(yaml.SafeDumper):
-        """Writes texts of several lines as such."""
+        """Writes texts of several lines as such, and lists of names on one line."""
 
     def text(dumper: yaml.SafeDumper, data: str) -> yaml.ScalarNode:
         style = "|" if "\n" in data else None
         return dumper.represent_scalar("tag:yaml.org,2002:str", data, style=style)
 
+    def names(dumper: yaml.SafeDumper, data: list[Any]) -> yaml.SequenceNode:
+        flow = all(isinstance(entry, str) for entry in data)
+        return dumper.represent_sequence("tag:yaml.org,2002:seq", data, flow_style=flow)
+
     Dumper.add_representer(str, text)
+    Dumper.add_representer(list, names)
     # No aliases: values that the reader shares are written out where they stand.
     plain = json.loads(json.dumps(value))
-    return yaml.dump(
-        plain, Dumper=Dumper, default_flow_style=None, sort_keys=False, allow_unicode=True,
-        width=100,
-    )  # fmt: skip
+    return yaml.dump(plain, Dumper=Dumper, sort_keys=False, allow_unicode=True, width=100)
 
 
 def _changed(row: Mapping[str, Any], change: Mend) -> dict[str, Any]:

@@ -17,6 +17,8 @@ SCHEMA = (
 HELP = "docs/findings.md"
 """Page with a section per code."""
 
+_PAGE = Path(__file__).resolve().parents[2] / HELP
+
 _LEVELS: dict[Severity, str] = {"error": "error", "warning": "warning", "info": "note"}
 _PLACE = re.compile(r"(?P<file>.+):(?P<line>[0-9]+):(?P<column>[0-9]+)", re.DOTALL)
 
@@ -58,11 +60,14 @@ def _rule(finding: Finding) -> str:
 
 
 def _described(code: str) -> dict[str, Any]:
-    return {
+    rule: dict[str, Any] = {
         "id": code,
         "shortDescription": {"text": code.replace("-", " ").capitalize()},
-        "helpUri": f"{HELP}#{code}",
+        "help": {"text": f"See {HELP}#{code}."},
     }
+    if _PAGE.is_file():  # SARIF wants an absolute URI; an installed package has no such page
+        rule["helpUri"] = f"{_PAGE.as_uri()}#{code}"
+    return rule
 
 
 def _result(plan: Path, finding: Finding, codes: Sequence[str]) -> dict[str, Any]:

@@ -115,7 +115,7 @@ def test_messages_reach_who_waited_for_the_budget(bench: Make) -> None:
     [
         (Task(id="a", tokens=50), m.Report(1, "reason", 1, expects=m.Spent(51))),
         (Task(id="a", usd=0.5), m.Report(1, "reason", 1, expects=m.Spent(1, usd=0.51))),
-        (Task(id="a", usd=0.5), m.Report(1, "write", 1, m.Spent(1, usd=0.5))),
+        (Task(id="a", usd=0.5), m.Report(1, "reason", 2, m.Spent(1, usd=0.5))),
         (Task(id="a", commands=2), m.Report(1, "test", 1, commands=3)),
     ],
     ids=["tokens", "dollars to come", "dollars gone", "commands"],
@@ -171,9 +171,9 @@ TESTER = [Task(id="a", role="tester"), Task(id="b"), Task(id="c", role="tester")
 @pytest.mark.parametrize(
     ("budget", "reports"),
     [
-        (Budget(tokens=50), [m.Report(1, "write", 1, m.Spent(50))]),
+        (Budget(tokens=50), [m.Report(1, "reason", 2, m.Spent(50))]),
         (Budget(tokens=50), [m.Report(1, "reason", 1, expects=m.Spent(60))]),
-        (Budget(usd=0.5), [m.Report(1, "write", 1, m.Spent(1, usd=0.5))]),
+        (Budget(usd=0.5), [m.Report(1, "reason", 2, m.Spent(1, usd=0.5))]),
         (Budget(turns=1), [m.Report(1, "reason", 1), m.Report(1, "reason", 2)]),
         (Budget(commands=1), [m.Report(1, commands=1), m.Report(1, commands=1)]),
         (Budget(wall=10.0), [m.Report(1)]),
@@ -325,3 +325,12 @@ def test_what_an_ended_attempt_had_spent_counts_and_nothing_else_of_it(bench: Ma
     assert run.states() == {"a": "ready"}
     run.refused(m.Report(lease.token, "write", 1, m.Spent(50)))
     assert status(run) == ("limit", "tokens")
+
+
+def test_what_has_been_paid_for_is_carried_out(bench: Make) -> None:
+    run = bench(A, tokens=100)
+    lease = run.start()
+    assert run.ask(m.Report(lease.token, "write", 1, m.Spent(100))) == m.Done()
+    run.submit(lease)
+    assert run.states() == {"a": "succeeded"}
+    assert status(run) == ("succeeded", "")

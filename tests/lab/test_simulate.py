@@ -164,12 +164,9 @@ def plans(draw: st.DrawFn) -> Plan:
     for number in range(count):
         needs = draw(st.sets(st.integers(0, number - 1), max_size=3)) if number else set()
         held = draw(st.sampled_from([(), ("x.py",), ("y.py",), ("x.py", "y.py")]))
-        tasks.append(
-            task(
-                f"t{number}", *(f"t{n}" for n in sorted(needs)),
-                seconds=draw(st.integers(1, 50)), writes=held,
-            )  # fmt: skip
-        )
+        names = [f"t{n}" for n in sorted(needs)]
+        seconds = draw(st.integers(1, 50))
+        tasks.append(task(f"t{number}", *names, seconds=seconds, writes=held))
     return plan(*tasks)
 
 
@@ -179,6 +176,7 @@ def spans(given: Plan, played: Played) -> tuple[float, float]:
     return sum(took.values()), span
 
 
+@pytest.mark.slow
 @settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.too_slow])
 @given(plans(), st.integers(1, 5), st.integers(0, 5))
 def test_no_run_beats_the_bounds_and_greedy_ones_keep_grahams(
@@ -192,6 +190,7 @@ def test_no_run_beats_the_bounds_and_greedy_ones_keep_grahams(
     assert adds_up(played, workers)
 
 
+@pytest.mark.slow
 @settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.too_slow])
 @given(plans(), st.integers(1, 5), st.integers(0, 5))
 def test_nobody_works_on_a_file_that_somebody_else_holds(
@@ -206,6 +205,7 @@ def test_nobody_works_on_a_file_that_somebody_else_holds(
                 assert not held[one.task] & held[other.task]
 
 
+@pytest.mark.slow
 @settings(deadline=None, max_examples=40, suppress_health_check=[HealthCheck.too_slow])
 @given(plans(), st.integers(1, 5), st.integers(0, 5))
 def test_claims_that_nobody_contests_change_no_schedule(

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from graphlib import CycleError, TopologicalSorter
 from itertools import pairwise
 
-from orchestrator.analysis.codemodel import Strength, Symbol, file_of
+from orchestrator.analysis.codemodel import Link, Strength, Symbol, file_of
 from orchestrator.analysis.decomposing.by_module import hard
 from orchestrator.analysis.decomposing.cut import Cut, Part, Piece, topological, without_implied
 from orchestrator.analysis.decomposing.survey import HARD, ROUTE, Survey
@@ -132,23 +132,19 @@ class _Board:
 
     def _inside(self, piece: Piece, within: str) -> list[_Atom]:
         depth = within.count(".") + 1 if within else 0
-        groups: dict[str, list[Symbol]] = {}
+        known = {one.name: one for one in self.survey.graph.modules[piece.path].symbols}
+        groups: list[tuple[str, list[Symbol]]] = []
         for symbol in piece.symbols:
-            groups.setdefault(".".join(symbol.name.split(".")[: depth + 1]), []).append(symbol)
+            top = ".".join(symbol.name.split(".")[: depth + 1])
+            if groups and _plain(groups[-1][0]) == _plain(top):  # a property and its setter
+                groups[-1][1].append(symbol)
+            else:
+                groups.append((top, [symbol]))
         found = []
-        for name, symbols in groups.items():
-            whole = next(
-                (
-                    one
-                    for one in self.survey.graph.modules[piece.path].symbols
-                    if one.name == name and one.first <= symbols[0].first <= one.last
-                ),
-                symbols[0],
-            )
-            first = min(whole.first, symbols[0].first)
-            last = max(whole.last, max(symbol.last for symbol in symbols))
+        for name, symbols in groups:
+            around = (*symbols, known.get(name, symbols[0]))
+            first, last = min(one.first for one in around), max(one.last for one in around)
             found.append(_Atom(first, last, tuple(symbols)))
-        found.sort(key=lambda atom: atom.first)
         return found if all(a.last < b.first for a, b in pairwise(found)) else []
 
     def _is_class(self, path: str, atom: _Atom) -> bool:
@@ -203,8 +199,7 @@ class _Board:
         links = [
             (link.source, link.target)
             for link in self.survey.graph.links_between(source, target)
-            if link.strength is Strength.HARD
-            and (source != target or ("::" in link.source and "::" in link.target))
+            if link.strength is Strength.HARD and (source != target or _runs(link))
         ]
         if not links and source != target:  # through a file with nothing to do
             links = [(source, target)]
@@ -234,3 +229,16 @@ class _Board:
             if part.piece and part.piece.first <= symbol.last and symbol.first <= part.piece.last
         ]
         return meets or parts
+
+
+def _runs(link: Link) -> bool:
+    """Whether one function of a file runs the body of another while the file is imported.
+
+    Base classes and the like stand in the same file, whoever writes their bodies.
+    """
+    return link.kind == "calls" and "::" in link.source and "::" in link.target
+
+
+def _plain(name: str) -> str:
+    """Return a name without the number that tells it from others of that name."""
+    return name.partition("#")[0]

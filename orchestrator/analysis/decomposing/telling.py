@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterable, Sequence
+from textwrap import wrap
 
 from orchestrator.analysis.codegraph import CodeGraph
 from orchestrator.analysis.codemodel import Symbol
@@ -12,8 +13,9 @@ from orchestrator.analysis.decomposing.survey import Survey
 
 _FUNCTIONS = 40  # that a task names for each file
 _SIGNATURES = 12  # of a file that is shown to others
-_DOCSTRING = 90  # characters of its first line
+_LONGEST = 160  # characters of a line about one of them
 _SOME = 6
+_WIDTH = 92
 
 
 def title(part: Part, survey: Survey) -> str:
@@ -21,7 +23,7 @@ def title(part: Part, survey: Survey) -> str:
     if part.title:
         return part.title
     if part.piece:
-        names = [symbol.name for symbol in part.piece.symbols]
+        names = _names(part.piece.symbols)
         return f"Part of {part.piece.path}: {some(names, 3)}"
     return f"Write {some(part.files, 3)}" if len(part.files) < 4 else _many(part.files)
 
@@ -41,27 +43,30 @@ def instructions(part: Part, survey: Survey, beside: Sequence[str], tests: Seque
         beside: files that this part builds on and that others write at the same time.
         tests: test files that decide.
     """
-    lines = list(_what(part, survey))
-    if part.advice:
-        lines.append(part.advice)
-    if beside:
-        lines.append(
-            "Others write these files at the same time; build on the signatures, which stay as "
-            "they are, and do not wait for the bodies:"
+    lines = [line for text in (*_what(part, survey), part.advice) for line in _wrapped(text)]
+    shown = {path: signatures(survey.graph, path, part.paths) for path in beside}
+    if any(shown.values()):
+        lines += _wrapped(
+            "Others write these files at the same time; build on what is there, which stays as "
+            "it is, and do not wait for the bodies:"
         )
         for path in beside:
-            lines.append(f"- {path}")
-            lines += [f"    {line}" for line in signatures(survey.graph, path, part.paths)]
+            if shown[path]:
+                lines += [f"- {path}", *(f"    {line}" for line in shown[path])]
     if tests:
-        lines.append(f"These tests decide: {some(tests)}.")
+        lines += _wrapped(f"These tests decide: {some(tests)}.")
     else:
         lines.append("No test can pass by this work alone; `verify` runs those that need it.")
     return "\n".join(lines) + "\n"
 
 
+def _wrapped(text: str) -> list[str]:
+    return wrap(text, _WIDTH, break_long_words=False, break_on_hyphens=False)
+
+
 def _what(part: Part, survey: Survey) -> Iterable[str]:
     if part.piece:
-        names = [symbol.name for symbol in part.piece.symbols]
+        names = _names(part.piece.symbols)
         yield (
             f"Write these functions of {part.piece.path} (lines {part.piece.first} to "
             f"{part.piece.last} as the file stands now): {some(names, _FUNCTIONS)}."
@@ -73,7 +78,7 @@ def _what(part: Part, survey: Survey) -> Iterable[str]:
         return
     known = survey.graph.modules
     for path in part.files:
-        named = [one.name for one in survey.goal.files.get(path, ()) if one.stub]
+        named = _names(one for one in survey.goal.files.get(path, ()) if one.stub)
         if named:
             yield f"Write the functions of {path} that have no body yet: {some(named, _FUNCTIONS)}."
         elif path in known:
@@ -82,6 +87,11 @@ def _what(part: Part, survey: Survey) -> Iterable[str]:
             yield f"Write {path}."
     if any(survey.goal.files.get(path) for path in part.files):
         yield "Keep signatures, names and docstrings: others rely on them."
+
+
+def _names(symbols: Iterable[Symbol]) -> list[str]:
+    """Return their names, each once; a property and its setter have one."""
+    return list(dict.fromkeys(symbol.name.partition("#")[0] for symbol in symbols))
 
 
 def signatures(graph: CodeGraph, path: str, readers: Sequence[str]) -> list[str]:
@@ -109,7 +119,7 @@ def signatures(graph: CodeGraph, path: str, readers: Sequence[str]) -> list[str]
 
 
 def _python_signatures(graph: CodeGraph, path: str) -> dict[str, str]:
-    """Return the public functions and methods of a file by qualified name, one line each."""
+    """Return what a file has for others by qualified name, one line each."""
     module = graph.modules.get(path)
     if module is None:
         return {}
@@ -127,14 +137,40 @@ def _python_signatures(graph: CodeGraph, path: str) -> dict[str, str]:
 def _collect(body: Sequence[ast.stmt], outer: str, found: dict[str, str]) -> None:
     for node in body:
         if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
+            found[f"{outer}{node.name}"] = f"class {outer}{node.name}{_class_line(node)}"
             _collect(node.body, f"{outer}{node.name}.", found)
         elif isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
             name = f"{outer}{node.name}"
             if not node.name.startswith("_") or node.name == "__init__":
                 returns = f" -> {ast.unparse(node.returns)}" if node.returns else ""
-                said = (ast.get_docstring(node) or "").partition("\n")[0][:_DOCSTRING]
+                said = (ast.get_docstring(node) or "").partition("\n")[0]
                 text = f"{name}({ast.unparse(node.args)}){returns}"
-                found[name] = f"{text}: {said}" if said else text
+                found[name] = _short(f"{text}: {said}" if said else text)
+        elif not outer and isinstance(node, ast.Assign | ast.AnnAssign):
+            for name in _targets(node):
+                if not name.startswith("_"):
+                    found[name] = _short(" ".join(ast.unparse(node).split()))
+
+
+def _class_line(node: ast.ClassDef) -> str:
+    """Return the bases of a class, and the fields that its body declares."""
+    bases = ", ".join(map(ast.unparse, node.bases))
+    fields = [
+        " ".join(ast.unparse(one).split())
+        for one in node.body
+        if isinstance(one, ast.Assign | ast.AnnAssign)
+    ]
+    inside = f"({bases})" if bases else ""
+    return _short(inside + (": " + "; ".join(fields) if fields else ""))
+
+
+def _targets(node: ast.Assign | ast.AnnAssign) -> list[str]:
+    targets = node.targets if isinstance(node, ast.Assign) else [node.target]
+    return [one.id for one in targets if isinstance(one, ast.Name)]
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= _LONGEST else text[: _LONGEST - 1] + "…"
 
 
 def _public(symbol: Symbol) -> bool:

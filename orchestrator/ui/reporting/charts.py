@@ -130,7 +130,10 @@ def forest(
     drawn.append(tag("line", x1=scale(neutral), x2=scale(neutral), y1=0, y2=bottom, class_="zero"))
     for number, row in enumerate(rows):
         drawn.append(_effect(number, row, scale, text))
-    for words, x, side in ((sides[0], scale(neutral) - 8, "end"), (sides[1], scale(neutral) + 8, "")):
+    for words, x, side in (
+        (sides[0], scale(neutral) - 8, "end"),
+        (sides[1], scale(neutral) + 8, ""),
+    ):
         drawn.append(tag("text", words, x=x, y=bottom + _AXIS + 4, class_=f"hint {side}"))
     return _chart(title, bottom + _AXIS + (12 if any(sides) else 0), drawn)
 
@@ -191,7 +194,9 @@ def _dots_row(group: Group, scale: Scale, y: float, text: Text) -> Markup:
         tag("text", _fit(group.label, _LABEL - 12), x=_LABEL - 10, y=y + 4, class_="label end"),
         tag("line", x1=scale.start, x2=scale.stop, y1=y, y2=y, class_="rule"),
     ]
-    for number, (value, level) in enumerate(zip(group.values, _piled(group.values, scale), strict=True)):
+    for number, (value, level) in enumerate(
+        zip(group.values, _piled(group.values, scale), strict=True)
+    ):
         note = group.notes[number] if number < len(group.notes) else text(value)
         kind = "dot failed" if number in group.failed else "dot"
         parts.append(tag("circle", tag("title", note), cx=scale(value), cy=y + level, r=4,
@@ -211,7 +216,9 @@ def _piled(values: Sequence[float], scale: Scale) -> list[float]:
     found = [0.0] * len(values)
     for number in sorted(range(len(values)), key=lambda number: values[number]):
         x = scale(values[number])
-        level = next((one for one in levels if x - ends[one] >= 7), min(levels, key=ends.__getitem__))
+        level = next(
+            (one for one in levels if x - ends[one] >= 7), min(levels, key=ends.__getitem__)
+        )
         found[number], ends[level] = level, x
     return found
 

@@ -32,7 +32,7 @@ class Figure:
 
 def headline(record: Record) -> str:
     """Return one sentence: what happened, and what it means."""
-    happened = summarise(record).headline.rstrip(".")
+    happened = summarise(record).headline.rstrip(".").replace(". The run took ", " in ")
     means = _meaning(record)
     return f"{happened}{means}."
 
@@ -65,10 +65,10 @@ def _why_failed(record: Record) -> str:
     if not lost:
         return ""
     name = lost[0]
-    last = board.task(name).last
+    last, state = board.task(name).last, board.states[name]
     why = CAUSES.get(last.outcome, last.outcome) if last else one_line(board.task(name).reason)
     skipped = sum(board.states[other] is TaskState.SKIPPED for other in board.dependents(name))
-    said = f": {name} ended because of this: {why}" if last else f": {name}: {why}"
+    said = f"; {name} {'failed' if state is TaskState.FAILED else 'was cancelled'} ({why})"
     return said + (f", and {count(skipped, 'task')} that needed it did not run" if skipped else "")
 
 

@@ -21,7 +21,8 @@ _BAR, _TOP, _BLOCK = 24, 26, 20
 _NARROWEST = 0.0006  # share of the run; shorter phases are drawn as part of their neighbour
 _PIXELS = 1000  # width for which names are cut here
 _MOST_ROWS = 14  # rows of tasks that wait for files
-_MOST_MESSAGES = 400  # lines between lanes
+_MOST_MESSAGES = 40  # messages whose lines are drawn
+_DENSE = 300  # attempts from which on bars are drawn without gaps
 
 _SYMBOLS: Mapping[str, str] = {
     "stale": "M0,-5 L5,0 L0,5 L-5,0Z",
@@ -59,10 +60,9 @@ def draw_lanes(story: Story, index: Mapping[str, int]) -> Markup:
         _grid(frame, height),
         join(lanes),
         _messages(frame),
-        tag("rect", class_="curtain", id="curtain", x="100%", y=_TOP, width="100%",
-            height=height - _TOP),
+        _curtain(_TOP),
         tag("line", class_="now", id="now", x1="100%", x2="100%", y1=_TOP - 6, y2=height),
-        width="100%", height=height, class_="lanes", role="group",
+        width="100%", height=height, class_=f"lanes{_dense(story)}", role="group",
         aria_label=f"Swim lanes of {count(len(story.workers), 'worker')}; arrow keys move between "
         "attempts, Enter opens a task",
     )  # fmt: skip
@@ -77,6 +77,15 @@ def draw_lanes(story: Story, index: Mapping[str, int]) -> Markup:
                id="plot-scroll")  # fmt: skip
     left = tag("div", join(names), class_="lane-names")
     return tag("div", play, slider, left, plot, class_="lanes-box")
+
+
+def _curtain(top: float) -> Markup:
+    """What covers all that is later than the time of the slider."""
+    return tag("rect", class_="curtain", x="100%", y=top, width="100%", height="100%")
+
+
+def _dense(story: Story) -> str:
+    return " dense" if len(story.attempts) > _DENSE else ""
 
 
 def legend(story: Story) -> Markup:
@@ -180,9 +189,7 @@ def _attempt(frame: _Frame, attempt: Attempt, top: float) -> Markup:
                 width=_percent((end - begin) / seconds), height="100%", class_=f"ph-{phase}")
         )  # fmt: skip
     inside += [_wait(attempt, wait, seconds) for wait in attempt.waits]
-    critical = (
-        attempt.accepted and attempt.task in frame.story.record.metrics.critical_tasks
-    )
+    critical = attempt.accepted and attempt.task in frame.story.record.metrics.critical_tasks
     lost = "" if attempt.outcome in ("succeeded", "running") else " lost"
     if critical:
         inside.append(tag("rect", width="100%", height=3, class_="critical-top"))
@@ -275,27 +282,32 @@ def _mark(frame: _Frame, mark: Mark, y: float) -> Markup:
 
 
 def _messages(frame: _Frame) -> Markup:
-    """Return lines from each message's sender to the lanes where it is heard."""
-    lines = list[Markup]()
-    for attempt in frame.story.attempts:
-        for mark in attempt.marks:
-            if mark.kind == "sent" and len(lines) < _MOST_MESSAGES:
-                lines += _message(frame, attempt, mark)
-    return tag("g", join(lines))
+    """Return a line from each message's sender to the lanes where it is heard; none when there
+    are so many that they would hide the bars."""
+    sent = [
+        (attempt, mark)
+        for attempt in frame.story.attempts
+        for mark in attempt.marks
+        if mark.kind == "sent"
+    ]
+    shown = sent if len(sent) <= _MOST_MESSAGES else []
+    return tag("g", join(_message(frame, attempt, mark) for attempt, mark in shown))
 
 
-def _message(frame: _Frame, sender: Attempt, mark: Mark) -> list[Markup]:
-    found = []
-    x, words = frame.x(mark.at), f"{sender.task} to {mark.to}: {one_line(mark.text, 160)}"
-    for other in frame.story.attempts:
-        if other is sender or not other.begin <= mark.at < other.end:
-            continue
-        if mark.to in ("all", f"task:{other.task}", f"role:{_role(frame, other)}"):
-            y, to = frame.middle(sender.worker), frame.middle(other.worker)
-            found.append(
-                tag("line", tag("title", words), x1=x, x2=x, y1=y, y2=to, class_="message")
-            )
-    return found
+def _message(frame: _Frame, sender: Attempt, mark: Mark) -> Markup | None:
+    heard = [
+        frame.middle(other.worker)
+        for other in frame.story.attempts
+        if other is not sender
+        and other.begin <= mark.at < other.end
+        and mark.to in ("all", f"task:{other.task}", f"role:{_role(frame, other)}")
+    ]
+    if not heard:
+        return None
+    x, y = frame.x(mark.at), frame.middle(sender.worker) - LANE / 2 + 7
+    ends = tag("line", x1=x, x2=x, y1=min(*heard, y), y2=max(*heard, y), class_="message")
+    dots = [tag("circle", cx=x, cy=one, r=2.4, class_="heard-at") for one in heard]
+    return tag("g", ends, *dots)
 
 
 def _role(frame: _Frame, attempt: Attempt) -> str:
@@ -315,8 +327,8 @@ def _waiting(frame: _Frame) -> Markup | None:
         _blocking(frame, blocking, number) for number, row in enumerate(shown) for blocking in row
     ]
     height = _BLOCK * len(shown) + 8
-    picture = tag("svg", join(bars), width="100%", height=height, class_="lanes", role="group",
-                  aria_label="Tasks that waited for files")  # fmt: skip
+    picture = tag("svg", join(bars), _curtain(0), width="100%", height=height, class_="lanes",
+                  role="group", aria_label="Tasks that waited for files")  # fmt: skip
     more = tag("p", f"and {count(left, 'more wait')}", class_="quiet") if left else None
     return join([picture, more])
 

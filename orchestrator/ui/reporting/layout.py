@@ -13,7 +13,9 @@ from graphlib import TopologicalSorter
 from statistics import fmean
 
 _SWEEPS = 6
-_MOST_BENDS = 3000  # empty places; beyond, lines go straight
+_MOST_BENDS = 1500  # empty places; beyond, lines go straight
+_TALLEST = 40  # tasks in a column when lines go straight; a longer one takes several columns
+_BEND = 0.4  # rows that a line takes that crosses a column
 
 Node = str | tuple[str, str, int]
 """A task, or the empty place of the line between two tasks in one column."""
@@ -25,8 +27,8 @@ class Layout:
 
     Attributes:
         columns: number of columns.
-        rows: rows of the longest column.
-        place: task to column and row; a row may lie between two whole numbers.
+        rows: height of the longest column, in rows.
+        place: task to column, and how many rows its middle lies below the top.
         bends: pair of tasks to the places that the line between them passes, from left to right.
     """
 
@@ -45,15 +47,27 @@ def place_tasks(after: Mapping[str, Iterable[str]]) -> Layout:
     depth = _depths(after)
     columns, near, chains = _columns(after, depth)
     _order(columns, near)
-    most = max((len(column) for column in columns), default=0)
+    if not any(chains.values()):
+        columns = [
+            column[begin : begin + _TALLEST]
+            for column in columns
+            for begin in range(0, len(column), _TALLEST)
+        ]
+    heights = [sum(map(_height, column)) for column in columns]
+    most = max(heights, default=0.0)
     place: dict[Node, tuple[int, float]] = {}
     for number, column in enumerate(columns):
-        top = (most - len(column)) / 2
-        for row, node in enumerate(column):
-            place[node] = (number, top + row)
+        row = (most - heights[number]) / 2
+        for node in column:
+            place[node] = (number, row + _height(node) / 2)
+            row += _height(node)
     tasks = {node: spot for node, spot in place.items() if isinstance(node, str)}
     bends = {pair: [place[node] for node in nodes] for pair, nodes in chains.items()}
     return Layout(len(columns), most, tasks, bends)
+
+
+def _height(node: Node) -> float:
+    return 1.0 if isinstance(node, str) else _BEND
 
 
 def _depths(after: Mapping[str, Iterable[str]]) -> dict[str, int]:

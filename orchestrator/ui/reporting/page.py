@@ -58,8 +58,18 @@ def section(name: str, title: str, *children: Child, lead: str = "") -> Markup:
     return tag("section", heading, about, *children, id=name, aria_labelledby=f"{name}-title")
 
 
-def table(headings: Iterable[str], rows: Iterable[Iterable[Child]], **attributes: str) -> Markup:
-    """Return a table; the first cell of a row names it."""
+def table(
+    headings: Iterable[str],
+    rows: Iterable[Iterable[Child]],
+    *,
+    tall: bool = False,
+    **attributes: str,
+) -> Markup:
+    """Return a table; the first cell of a row names it.
+
+    Args:
+        tall: whether it scrolls by itself, because it is long.
+    """
     head = tag("tr", *(tag("th", word, scope="col") for word in headings))
     body = join(
         tag("tr", *(tag("th", cell, scope="row") if n == 0 else tag("td", cell)
@@ -67,4 +77,4 @@ def table(headings: Iterable[str], rows: Iterable[Iterable[Child]], **attributes
         for row in rows
     )  # fmt: skip
     whole = tag("table", tag("thead", head), tag("tbody", body), **attributes)
-    return tag("div", whole, class_="scroll")
+    return tag("div", whole, class_="scroll tall" if tall else "scroll")

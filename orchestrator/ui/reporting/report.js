@@ -41,6 +41,7 @@
   const slider = byId("time");
   const shown = byId("time-shown");
   const counts = byId("counts");
+  const curtains = [...document.querySelectorAll(".curtain")];
   const doing = new Map();
   for (const span of document.querySelectorAll(".doing")) {
     doing.set(span.dataset.worker, { span, atEnd: span.textContent });
@@ -70,7 +71,7 @@
   function showTime(at) {
     const ended = at >= replay.end;
     const share = (at - replay.begin) / whole * 100;
-    byId("curtain").setAttribute("x", share + "%");
+    for (const curtain of curtains) curtain.setAttribute("x", share + "%");
     for (const end of ["x1", "x2"]) byId("now").setAttribute(end, share + "%");
     const total = {};
     replay.tasks.forEach((name, task) => {
@@ -210,6 +211,24 @@
     found.sort((a, b) => Math.abs(place.get(a).y - here.y) - Math.abs(place.get(b).y - here.y));
     return found[0];
   });
+
+  // The lines of the task that is pointed at, or has the focus, stand out.
+  const lines = new Map();
+  for (const edge of document.querySelectorAll(".edge[data-from]")) {
+    for (const task of [edge.dataset.from, edge.dataset.to]) {
+      if (!lines.has(task)) lines.set(task, []);
+      lines.get(task).push(edge);
+    }
+  }
+  const light = (node, on) => {
+    for (const edge of lines.get(node.dataset.task) || []) edge.classList.toggle("near", on);
+  };
+  for (const node of graphNodes) {
+    node.addEventListener("pointerenter", () => light(node, true));
+    node.addEventListener("pointerleave", () => light(node, false));
+    node.addEventListener("focus", () => light(node, true));
+    node.addEventListener("blur", () => light(node, false));
+  }
 
   // --- one task; all of it is shown as text, whatever it holds ----------------------------------
 

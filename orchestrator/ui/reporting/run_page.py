@@ -18,6 +18,7 @@ SIZE = 990_000
 
 _PER_TASK = SIZE // 100  # bytes for each further task
 _LEAST = 0.0005  # share of the workers' time below which a use is not shown
+_MANY_ROWS = 60  # tasks from which on their table scrolls by itself
 _MOST_BARS = 30  # tasks that the chart of tokens shows
 
 
@@ -115,7 +116,7 @@ def _states(story: Story) -> Markup:
 
 
 def _time(story: Story) -> Markup:
-    metrics, workers = story.record.metrics, len(story.workers)
+    metrics, workers = story.record.metrics, story.record.header.workers
     found = [use for use in uses(story) if use.seconds > 0]
     whole = total(found)
     found = [use for use in found if use.seconds >= _LEAST * whole]
@@ -212,7 +213,7 @@ def _tasks(story: Story, index: Mapping[str, int]) -> Markup:
     return section(
         "tasks", "Tasks", find,
         table(["task", "state", "attempts", "turns", "time", "tokens", "refused",
-               "files written, or why not"], rows, class_="tasks"),
+               "files written, or why not"], rows, tall=len(rows) > _MANY_ROWS, class_="tasks"),
         lead="Open a task to read its attempts: transcript with tool calls, changes, test output, "
         "refusals.",
     )  # fmt: skip

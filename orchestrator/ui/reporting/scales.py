@@ -63,7 +63,9 @@ def time_ticks(seconds: float, about: int = 10) -> list[float]:
     return [number * step for number in range(floor(seconds / step + 1e-9) + 1)]
 
 
-def around(values: Sequence[float], *, log: bool = False, room: float = 0.06) -> tuple[float, float]:
+def around(
+    values: Sequence[float], *, log: bool = False, room: float = 0.06
+) -> tuple[float, float]:
     """Return the ends of a scale that holds all these numbers with some room beside them."""
     low, high = min(values), max(values)
     if log:

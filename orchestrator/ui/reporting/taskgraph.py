@@ -34,7 +34,7 @@ _WORDS = {
     "implied": "data flow, ordered through other tasks",
     "unplanned": "data flow that the plan does not order",
 }
-_MOST_IMPLIED = 60  # such lines are left out when there are more: they would hide the others
+_MOST_LINES = 60  # lines for flows that were not planned; more would hide everything else
 
 
 class _Sheet:
@@ -42,7 +42,8 @@ class _Sheet:
 
     def __init__(self, layout: Layout, names: Sequence[str]) -> None:
         self.small = len(names) > MANY
-        letters = min(max((len(name) for name in names), default=4), 20)
+        letters = min(max((len(name) for name in names), default=0), 20)
+        letters = max(letters, 9)  # of the longest state
         self.width = 16.0 if self.small else letters * 6.9 + 38
         self.height = 12.0 if self.small else 34.0
         self.across = self.width + (90 if self.small else 56)
@@ -52,7 +53,7 @@ class _Sheet:
 
     def at(self, place: tuple[int, float]) -> tuple[float, float]:
         """Return the left end of a place, half way down."""
-        return 12 + place[0] * self.across, 10 + (place[1] + 0.5) * self.down
+        return 12 + place[0] * self.across, 10 + place[1] * self.down
 
 
 def draw_graph(story: Story, edges: Edges, index: Mapping[str, int]) -> Markup:
@@ -66,21 +67,25 @@ def draw_graph(story: Story, edges: Edges, index: Mapping[str, int]) -> Markup:
     layout = place_tasks(board.meter.after)
     sheet = _Sheet(layout, list(index))
     critical = set(pairwise(story.record.metrics.critical_tasks))
-    few = edges.count("implied") <= _MOST_IMPLIED
     drawn = [
-        _line(edge, layout, sheet, (edge.source, edge.target) in critical)
-        for edge in sorted(edges.all, key=lambda edge: _EDGE_ORDER.index(edge.kind))
-        if few or edge.kind != "implied"
+        _line(edge, layout, sheet, index, critical=(edge.source, edge.target) in critical)
+        for kind in _EDGE_ORDER
+        for edge in _drawn(edges, kind)
     ]
     nodes = [_node(story, name, index[name], layout, sheet) for name in index]
     title = f"Task graph of {count(len(index), 'task')}"
     picture = tag(
         "svg", tag("g", join(drawn), aria_hidden="true"), join(nodes),
         viewBox=f"0 0 {number(sheet.pixels_wide)} {number(sheet.pixels_high)}",
-        width=number(sheet.pixels_wide), height=number(sheet.pixels_high), class_="graph",
+        width=number(sheet.pixels_wide), height=number(sheet.pixels_high), class_="graph small" if sheet.small else "graph",
         role="group", aria_label=title,
     )  # fmt: skip
     return tag("div", picture, class_="scroll tall", id="graph")
+
+
+def _drawn(edges: Edges, kind: str) -> list[Edge]:
+    found = [edge for edge in edges.all if edge.kind == kind]
+    return found if kind in ("used", "unused") else found[:_MOST_LINES]
 
 
 def graph_words(edges: Edges) -> list[str]:
@@ -99,6 +104,7 @@ def graph_words(edges: Edges) -> list[str]:
             f"{count(len(loose), 'flow')} nothing in the plan orders, for example from "
             f"{first.source} to {first.target} through {first.paths[0]}: such a dependency is "
             "missing from the plan."
+            + (f" The first {_MOST_LINES} are drawn." if len(loose) > _MOST_LINES else "")
         )
     implied = edges.count("implied")
     if implied:
@@ -127,7 +133,9 @@ def _sample(kind: str) -> Markup:
     return tag("svg", line, width=28, height=12, aria_hidden="true")
 
 
-def _line(edge: Edge, layout: Layout, sheet: _Sheet, critical: bool) -> Markup:
+def _line(
+    edge: Edge, layout: Layout, sheet: _Sheet, index: Mapping[str, int], *, critical: bool
+) -> Markup:
     x, y = sheet.at(layout.place[edge.source])
     x += sheet.width
     path = [f"M{number(x)},{number(y)}"]
@@ -140,7 +148,8 @@ def _line(edge: Edge, layout: Layout, sheet: _Sheet, critical: bool) -> Markup:
     if edge.paths:
         words += f" ({', '.join(edge.paths[:4])}{' …' if len(edge.paths) > 4 else ''})"
     kind = f"edge e-{edge.kind}" + (" e-critical" if critical else "")
-    return tag("path", tag("title", words), d="".join(path), class_=kind)
+    return tag("path", tag("title", words), d="".join(path), class_=kind,
+               data_from=index[edge.source], data_to=index[edge.target])  # fmt: skip
 
 
 def _curve(x: float, y: float, to_x: float, to_y: float) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from orchestrator.core.states import TaskState
@@ -53,7 +53,8 @@ _IDLE = {
 
 
 def uses(story: Story) -> list[Use]:
-    """Return where the workers' time went; the sum is workers times makespan."""
+    """Return where the workers' time went; the sum is workers times makespan, unless more
+    workers were at work at once than the run was started with (a resume may raise the limit)."""
     end = _last_end(story)
     work = dict.fromkeys(_WORK, 0.0)
     waits = dict.fromkeys(_WAITS, 0.0)
@@ -107,14 +108,12 @@ def _idle(story: Story, end: float) -> dict[str, float]:
     """Return how long workers were idle, by what kept the tasks that were left."""
     count = dict.fromkeys(("running", "blocked", "ready", "waiting", "held"), 0)
     found = dict.fromkeys(_IDLE, 0.0)
-    moves = sorted(
-        (at, name, step) for at, name, step in _moves(story, end) if at <= end
-    )
+    moves = sorted((at, name, step) for at, name, step in _moves(story, end) if at <= end)
     now = 0.0
     for at, name, step in moves:
         seconds = at - max(now, story.begin)
         if seconds > 0:
-            free = max(0, len(story.workers) - count["running"])
+            free = max(0, story.record.header.workers - count["running"])
             for cause, workers in _causes(count, free):
                 found[cause] += workers * seconds
         now = at
@@ -161,12 +160,3 @@ _COUNTED = {
 def total(found: Iterable[Use]) -> float:
     """Return the sum, in seconds."""
     return sum(use.seconds for use in found)
-
-
-def busiest(story: Story) -> Sequence[tuple[str, float]]:
-    """Return each worker's share of the makespan spent in attempts, in lane order."""
-    whole = _last_end(story) - story.begin
-    taken = dict.fromkeys(story.workers, 0.0)
-    for attempt in story.attempts:
-        taken[attempt.worker] += attempt.seconds
-    return [(worker, seconds / whole if whole else 0.0) for worker, seconds in taken.items()]

@@ -241,5 +241,3 @@ def _call(call: Mapping[str, Any], answer: Mapping[str, Any] | None) -> Details:
 
 def _shown(value: Any) -> str:
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-
-
