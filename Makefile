@@ -49,8 +49,8 @@ bench: setup  ## Measure against peers; prints ratios
 	$(BIN)/python benchmarks/sandbox.py
 	$(BIN)/python benchmarks/coordinator.py
 
-stress: setup  ## Long tests: thousands of random schedules, many workers
-	HYPOTHESIS_PROFILE=stress $(BIN)/python -m pytest -m "stress or not stress" tests/core tests/stress
+stress: setup  ## Long tests: 100,000 simulated schedules, 100 kills, many workers
+	HYPOTHESIS_PROFILE=stress $(BIN)/python -m pytest -m "stress or not stress" tests/core tests/hostile tests/simulation tests/stress
 
 docs: setup  ## Redraw what is generated from the code
 	$(BIN)/python docs/diagram.py

@@ -176,10 +176,12 @@ def fetch(name: str, version: str, cache: Path) -> Path:
     if not root.is_dir():
         cache.mkdir(parents=True, exist_ok=True)
         words = ["download", "--quiet", "--no-deps", "--no-binary", ":all:", "--dest", str(cache)]
-        subprocess.run(
+        done = subprocess.run(
             [sys.executable, "-m", "pip", *words, f"{name}=={version}"],
-            check=True, stderr=subprocess.PIPE,
+            check=False, stderr=subprocess.PIPE, text=True,
         )  # fmt: skip
+        if done.returncode:
+            raise SystemExit(f"pip cannot fetch {name} {version}:\n{done.stderr.strip()}")
         with tarfile.open(cache / f"{name}-{version}.tar.gz") as archive:
             archive.extractall(cache, filter="data")
     return root

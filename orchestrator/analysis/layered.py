@@ -72,14 +72,15 @@ def curve(source: Box, target: Box, style: str, note: str = "") -> str:
         note: what is shown when the pointer rests on it.
     """
     x1, x2 = source[0] + source[2] / 2, target[0] + target[2] / 2
-    down = target[1] >= source[1]
+    down, level = target[1] >= source[1], target[1] == source[1]
     y1 = source[1] + (HIGH if down else 0)
-    y2 = target[1] + (0 if down else HIGH)
-    bend = (y2 - y1) / 2 or ROW / 2
-    title = f"<title>{escape(note)}</title>" if note else ""
+    y2 = target[1] + (HIGH if level or not down else 0)
+    bend = ROW / 3 if level else (y2 - y1) / 2
+    back = -bend if level else bend  # in one row the line hangs below both boxes
+    end = f"><title>{escape(note)}</title></path>" if note else "/>"
     return (
-        f'<path d="M{x1:.0f},{y1:.0f} C{x1:.0f},{y1 + bend:.0f} {x2:.0f},{y2 - bend:.0f} '
-        f'{x2:.0f},{y2:.0f}" fill="none" {style}>{title}</path>'
+        f'<path d="M{x1:.0f},{y1:.0f} C{x1:.0f},{y1 + bend:.0f} {x2:.0f},{y2 - back:.0f} '
+        f'{x2:.0f},{y2:.0f}" fill="none" {style}{end}'
     )
 
 

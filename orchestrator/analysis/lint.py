@@ -62,8 +62,8 @@ def lint_file(path: str | Path, *, cache: Path | None = None) -> Report:
         graph = _graph(plan, cache)
     except OrchestratorError as error:
         note = _no_code(plan, error)
-        return Report(plan, tuple(in_order([*found, *lint(plan), note])), parallel)
-    said = tuple(in_order([*found, *lint(plan, graph)]))
+        return Report(plan, tuple(in_order([*found, *lint(plan, None, parallel), note])), parallel)
+    said = tuple(in_order([*found, *lint(plan, graph, parallel)]))
     if graph is None:
         return Report(plan, said, parallel)
     left_out = tuple(str(problem).partition("\n")[0] for problem in graph.problems)
@@ -88,13 +88,17 @@ def _no_code(plan: Plan, error: OrchestratorError) -> Finding:
     )
 
 
-def lint(plan: Plan, graph: CodeGraph | None = None) -> list[Finding]:
+def lint(
+    plan: Plan, graph: CodeGraph | None = None, parallel: Parallelism | None = None
+) -> list[Finding]:
     """Return what the code and the shape of a plan say about it, beyond `spec.plan.check_plan`.
 
     Args:
         plan: a plan that can run.
         graph: the code in its workspace; None: only the shape is looked at.
+        parallel: what its dependencies allow, if that is known already.
     """
+    parallel = parallel or parallelism_of(plan.tasks)
     these = TaskList(tasks=plan.tasks, places=_places(plan))
     workers = plan.limits.workers
     ground = None
@@ -102,7 +106,7 @@ def lint(plan: Plan, graph: CodeGraph | None = None) -> list[Finding]:
         ground = stand(these, graph, plan.mode, workers)
     found = [
         *size.check_sizes(these, ground),
-        *size.check_depth(these, parallelism_of(plan.tasks), workers, plan.mode),
+        *size.check_depth(these, parallel, workers, plan.mode),
     ]
     return in_order(found + (_of_code(ground) if ground is not None else []))
 
@@ -125,7 +129,9 @@ def _places(plan: Plan) -> Places:
     """Return where the parts of a plan stand; in its file, if that still is what was read."""
     if plan.path is not None:
         document = read_document(plan.path)
-        if document.digest == plan.digest:
+        rows = document.data.get("tasks") if isinstance(document.data, dict) else None
+        named = [row.get("id") for row in rows or () if isinstance(row, dict)]
+        if document.digest == plan.digest and named == [task.id for task in plan.tasks]:
             return FilePlaces(document, range(len(plan.tasks)))
     return CodePlaces(plan.tasks, plan.places)
 

@@ -256,7 +256,8 @@ def _kinds_of_names(names: tuple[Name, ...]) -> Mapping[frozenset[Name], str]:
     codes = _representatives(names)
     alphabet = [partial(_holds_code, code=code) for code in codes]
     tracks = [_Track(name, alphabet) for name in names]
-    start = (tuple(track.start for track in tracks), "")
+    # Of each state only the patterns that may still match are kept, with where they are.
+    start = (tuple((n, track.start) for n, track in enumerate(tracks)), "")
     known = {start: ""}
     todo = [start]
     found: dict[frozenset[Name], str] = {}
@@ -264,14 +265,13 @@ def _kinds_of_names(names: tuple[Name, ...]) -> Mapping[frozenset[Name], str]:
         places, dots = state
         text = known[state]
         if text and dots not in (".", ".."):
-            ends = zip(names, tracks, places, strict=True)
-            fitting = frozenset(name for name, track, at in ends if at & track.end)
+            fitting = frozenset(names[n] for n, at in places if at & tracks[n].end)
             found.setdefault(fitting, text)
         for letter, code in enumerate(codes):
             # Beside the places it matters whether nothing but dots has been read so far.
             seen = dots + "." if code == ord(".") and dots in ("", ".") else "more"
-            moved = (track.after(at, letter) for track, at in zip(tracks, places, strict=True))
-            after = (tuple(moved), seen)
+            moved = ((n, tracks[n].after(at, letter)) for n, at in places)
+            after = (tuple((n, at) for n, at in moved if at), seen)
             if after not in known:
                 known[after] = text + chr(code)
                 todo.append(after)

@@ -200,7 +200,7 @@ def _tops(path: str, files: set[str]) -> list[str]:
     folder = path.rpartition("/")[0]
     while folder and f"{folder}/__init__.py" in files:
         folder = folder.rpartition("/")[0]
-    return list(dict.fromkeys((folder, "", "src", path.rpartition("/")[0])))
+    return list(dict.fromkeys((folder, "", "src")))
 
 
 def _module_files(top: str, parts: Sequence[str], files: set[str]) -> list[str]:

@@ -239,8 +239,10 @@ class Decision:
 
     def reach_limit(self, limit: str, value: float, *, end: bool = True) -> None:
         """A limit of the run bites: nothing new starts, and all leases `end`."""
-        if self.state.limit or self.state.status != "running":
+        if self.state.status != "running":
             return
+        if self.state.limit and not (end and self.state.live):
+            return  # one limit is enough, unless attempts live on that this one ends
         self.emit(e.LimitReached(self.at, "", 0, limit, value))
         if end:
             self.end_all("limit", f"the run reached its limit of {limit}")

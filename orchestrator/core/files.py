@@ -165,25 +165,27 @@ def without(
 ) -> tuple[Version, list[tuple[Version, Version]]]:
     """Say how to take one attempt's writes out of a file.
 
-    What other lost attempts wrote just before it goes too, and is not brought back by a version
-    that was made to leave it out.
+    What other lost attempts wrote goes too, and is not brought back by a version that was made to
+    leave it out.
 
     Returns:
-        The version before the attempt's first write, and the later steps of others as pairs
-        (version before, version after): to be replayed, in order, onto that first version. No
-        pairs means that the first version is the answer as it stands.
+        The last version before the attempt's first write that holds nothing of a lost attempt,
+        and the later steps of attempts that were not lost as pairs (version before, version
+        after): to be replayed, in order, onto that version. No pairs means that it is the answer
+        as it stands.
     """
     versions = list(history)
     first = next(i for i, version in enumerate(versions) if version.token == token)
-    while versions[first - 1].lost:
-        first -= 1
-    earlier = {version.token for version in versions[:first]}
+    clean, lost = 0, set[int]()  # the last version that holds no part of a lost attempt
+    for i, version in enumerate(versions[:first]):
+        if version.lost:
+            lost.add(version.token)
+        lost.discard(version.undoes)
+        if not lost:
+            clean = i
     steps = [
         (before, after)
-        for before, after in pairwise(versions[first - 1 :])
-        if after.token != token
-        # A lost step goes with the version that undoes it: both are replayed, or neither is.
-        and (not after.lost or after.token in earlier)
-        and (not after.undoes or after.undoes in earlier)
+        for before, after in pairwise(versions[clean:])
+        if after.token != token and not after.lost and not after.undoes
     ]
-    return versions[first - 1], steps
+    return versions[clean], steps

@@ -297,7 +297,7 @@ def _failed_tests(evidence: Evidence) -> Iterator[Incident]:
                 pass
     for (task, _), at in failed.items():
         for other, end in done.items():
-            if end < at or not evidence.unordered(task, other) or end > done.get(task, 0.0):
+            if end < at or end > done.get(task, end) or not evidence.unordered(task, other):
                 continue
             files = tuple(
                 path

@@ -91,7 +91,7 @@ class DataFlow:
             for task, one in self.accepted.items()
         }
         self.seen = {task: _seen(one) for task, one in self.accepted.items()}
-        self._tests = {task: footprints[task].tests for task in self.accepted}
+        self._tests = {task: footprint.tests for task, footprint in footprints.items()}
         self.reached = {task: self._reached(task) for task in self.accepted}
         self._exercised = self._changed_and_reached()
 
@@ -126,17 +126,19 @@ class DataFlow:
     def _derived(self, target: str) -> Iterator[tuple[str, How, str]]:
         uses = self._uses(target)
         for source, paths in self.written.items():
-            if not self._before(source, target):
-                continue  # it was done without that work
             for path in paths:
+                if not self._there(source, target, path):
+                    continue  # it was done without that work
                 if path in self.reached[target]:
                     how: How = "tests" if self.exercised(target, path) else "tests reach"
                     yield source, how, path
                 if path in uses:
                     yield source, "code", path
 
-    def _before(self, source: str, target: str) -> bool:
-        return (self.accepted[source].closed or 0) < (self.accepted[target].closed or 0)
+    def _there(self, source: str, target: str, path: str) -> bool:
+        """Whether a file was written, finished or not, before the other's work was accepted."""
+        closed = self.accepted[target].closed or 0
+        return any(one.path == path and one.seq < closed for one in self.accepted[source].writes)
 
     def _uses(self, task: str) -> frozenset[str]:
         """Return the files that the files a task holds for itself depend on directly."""

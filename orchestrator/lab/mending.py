@@ -53,6 +53,7 @@ def mend(score: Score) -> dict[str, Mend]:
 
 
 def _add_edges(score: Score, mends: Mapping[str, Mend]) -> None:
+    added: list[tuple[str, str]] = []
     for defect in score.defects:
         if len(defect.tasks) != 2:
             continue
@@ -64,7 +65,14 @@ def _add_edges(score: Score, mends: Mapping[str, Mend]) -> None:
             change.said.append(f"not added: {first}, which waits for {second}; {defect.what}")
             continue
         change.depends_on += (first,)
-        change.said.append(f"added: {first} ({_why(score, first, second)})")
+        added.append((first, second))
+    for first, second in added:
+        change = mends[second]
+        whole = change.depends_on
+        change.depends_on = tuple(name for name in whole if name != first)
+        if not waits(mends, second, first):  # no other new edge says so as well
+            change.depends_on = whole
+            change.said.append(f"added: {first} ({_why(score, first, second)})")
 
 
 def _why(score: Score, first: str, second: str) -> str:

@@ -8,12 +8,18 @@ from orchestrator.lab.score import Score
 
 _USED = 'stroke="#1f2933" stroke-width="1.8"'
 _UNUSED = 'stroke="#9aa5b1" stroke-width="1.2" stroke-dasharray="6 4"'
-_MISSING = 'stroke="#c0392b" stroke-width="2.2"'
+_MISSING = 'stroke="#c0392b" stroke-width="2.2" marker-end="url(#missing)"'
 _THROUGH = 'stroke="#7fa6d6" stroke-width="1"'
 _CALM, _STRUCK, _UNDONE = "#eef2f6", "#fbd9d3", "#ffffff"
 _LEGEND = (
-    "black: declared, and something flowed along it · dashed: declared, nothing flowed",
-    "red: flowed or clashed, and not declared · blue: flowed to a task that waits by other edges",
+    "thick: declared, and something flowed along it",
+    "dashed: declared, and nothing flowed along it",
+    "red: flowed or clashed without an order; who should wait is at the arrow's point",
+    "blue: flowed, and other edges put the two in order",
+)
+_ARROW = (
+    '<defs><marker id="missing" viewBox="0 0 10 10" refX="9" refY="5" markerWidth="6" '
+    'markerHeight="6" orient="auto"><path d="M0,0 L10,5 L0,10 z" fill="#c0392b"/></marker></defs>'
 )
 
 
@@ -25,7 +31,8 @@ def to_svg(score: Score) -> str:
     missing = set(score.missing)
     declared = {*score.used, *score.unused}
     through = {(f.source, f.target): f.files for f in score.flows if f.direct}
-    parts = [
+    parts = [_ARROW]
+    parts += [
         curve(boxes[first], boxes[second], _THROUGH, f"{first} → {second}: {', '.join(files)}")
         for (first, second), files in through.items()
         if (first, second) not in declared and (first, second) not in missing

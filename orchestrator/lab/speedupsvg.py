@@ -35,7 +35,7 @@ def to_svg(simulation: Simulation) -> str:
             for workers, value in middle
         ),
         f'<text x="{_LEFT}" y="{_HIGH - 12}" fill="{_FAINT}">line: median · band: 80 % of '
-        "simulated runs · dashed: what no schedule can beat without noise</text>",
+        "simulated runs · dashed: the bound without noise</text>",
     ]
     return "\n".join([*parts, "</svg>", ""])
 

@@ -261,7 +261,7 @@ class AttemptFiles:
                 return f"{path} is a directory"
             if f"{key}/".startswith(f"{other}/"):
                 return f"{link} exists, and some file systems cannot tell the two names apart"
-        found = standing(self._tree.root, path)
+        found = self._standing(path)
         if found:
             return found
         if self._tree.ignored_among([path, key]):
@@ -270,6 +270,10 @@ class AttemptFiles:
                 "file of secrets"
             )
         return ""
+
+    def _standing(self, path: str) -> str:
+        """Say what stands in the way of a file on disk; "" when nothing does."""
+        return standing(self._tree.root, path)
 
     def _request(
         self, path: str, base: Version, data: bytes | None, reads: Reads, rebased: bool

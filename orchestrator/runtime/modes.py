@@ -27,7 +27,7 @@ GROUP = "orchestrator.modes"
 Place = Literal["cut", "live"]
 """Where tests run: on a consistent cut of the workspace, or in the shared tree itself."""
 
-_ONE_TREE = (
+ONE_TREE = (
     "- Other agents change other files while you work. When a file that you have read changes, you "
     "are told. A write that is based on an older version is refused and shows you what changed."
 )
@@ -71,11 +71,13 @@ class Mode(Protocol):
         name: as written in plans and on the command line.
         tests: where tests may run; the first is what holds unless the run says otherwise.
         manners: what agents are told about working beside others, as items of a list.
+        at_once: whether writes are asked for when they are made, not when the work is handed in.
     """
 
     name: str
     tests: tuple[Place, ...]
     manners: str
+    at_once: bool
 
     def rules(self, limits: Limits) -> Rules:
         """Return what the machine enforces in this mode."""
@@ -100,7 +102,8 @@ class Shared:
 
     name = "shared"
     tests: tuple[Place, ...] = ("cut", "live")
-    manners = _ONE_TREE
+    manners = ONE_TREE
+    at_once = True
 
     def rules(self, limits: Limits) -> Rules:
         """Everything is enforced."""
@@ -170,6 +173,7 @@ class Worktree(Shared):
     name = "worktree"
     tests: tuple[Place, ...] = ("cut",)
     manners = _BRANCHED
+    at_once = False
 
     def rules(self, limits: Limits) -> Rules:
         """Branches need no claims, and reads are checked by the tests of the merged result."""

@@ -26,11 +26,13 @@ from orchestrator.models.base import Model
 from orchestrator.models.recorded import RecordedModel
 from orchestrator.runtime.eventlog import SqliteLog
 from orchestrator.runtime.header import Header, unpack
+from orchestrator.runtime.order import Asked
 from orchestrator.runtime.recordedsteps import Fact, Turn, last_waiting, turns_of
 from orchestrator.runtime.rundir import RunDir
 
-Item = tuple[str, Request | None]
-"""Who asks ("" for nobody in particular), and what; None: the coordinator is to end."""
+_ORDERED = frozenset({"solo", "shared", "locks"})
+"""Modes in which what an attempt sees follows from the order of requests alone. In the others it
+reads what stands in the tree at the moment, or merges what git holds, which no log tells."""
 
 _KIND = {cls: kind for kind, cls in KINDS.items()}
 
@@ -51,8 +53,8 @@ class RecordedOrder:
         self._turns, self._stop = turns, stop
         self._settled = last_waiting(turns)
         self._next = 0
-        self._held: list[Item] = []
-        self._out: deque[Item] = deque()
+        self._held: list[Asked] = []
+        self._out: deque[Asked] = deque()
         self._expected: tuple[Fact, ...] = ()
         self._seq = 0
         self._live: dict[int, tuple[str, int]] = {}  # token to task and attempt
@@ -67,13 +69,13 @@ class RecordedOrder:
 
     # --- the queue --------------------------------------------------------------------------------
 
-    def put(self, item: Item) -> None:
+    def put(self, item: Asked) -> None:
         """Take in a request; from any thread."""
         with self._changed:
             self._held.append(item)
             self._changed.notify()
 
-    def get(self, timeout: float | None = None) -> Item:
+    def get(self, timeout: float | None = None) -> Asked:
         """Wait for the request that is next in the recorded order.
 
         Args:
@@ -97,7 +99,7 @@ class RecordedOrder:
                 raise Empty
             return self._held.pop(0)
 
-    def get_nowait(self) -> Item:
+    def get_nowait(self) -> Asked:
         """Return a request that is decided together with those before it.
 
         Raises:
@@ -138,7 +140,7 @@ class RecordedOrder:
         self._expected, self._seq = turn.facts, turn.seq
         self._next += 1
 
-    def _find(self, turn: Turn) -> Item | None:
+    def _find(self, turn: Turn) -> Asked | None:
         """Return the request whose turn it is; None: it has not come yet."""
         ticket = turn.ticket
         if ticket.request is not None:
@@ -157,7 +159,7 @@ class RecordedOrder:
     def _attempt_of(self, request: Request | None) -> tuple[str, int] | None:
         return self._live.get(_token(request))
 
-    def _is_outside_the_order(self, item: Item) -> bool:
+    def _is_outside_the_order(self, item: Asked) -> bool:
         """Whether a request is decided when it comes: it was not recorded, or left no event."""
         sender, request = item
         if request is None or not sender or sender.startswith("call-"):
@@ -222,6 +224,9 @@ def recorded_order(model: Model | None, header: Header) -> RecordedOrder | None:
     """
     if not isinstance(model, RecordedModel) or model.order == "free":
         return None
+    if header.mode not in _ORDERED:
+        _refuse(model, f"mode {header.mode} has none")
+        return None
     with SqliteLog.reader(RunDir.open(model.recording.directory).events) as log:
         other = unpack(log.header)
         differing = [
@@ -238,14 +243,19 @@ def recorded_order(model: Model | None, header: Header) -> RecordedOrder | None:
         ]
         if not differing:
             return RecordedOrder(turns_of(log.read()), stop=model.order == "recorded")
-    if model.order == "auto":
-        return None
-    raise UsageError(
-        "the recorded order cannot be kept",
-        f"model {model.name}, -M order=recorded",
-        f"this run is not the one that was recorded: {'; '.join(differing)}",
-        "run it as it was recorded, or leave the option out",
-    )
+    _refuse(model, f"this run is not the one that was recorded: {'; '.join(differing)}")
+    return None
+
+
+def _refuse(model: RecordedModel, why: str) -> None:
+    """Refuse a run that is to keep the recorded order and cannot."""
+    if model.order == "recorded":
+        raise UsageError(
+            "the recorded order cannot be kept",
+            f"model {model.name}, -M order=recorded",
+            why,
+            "run it as it was recorded, in mode solo, locks or shared, or leave the option out",
+        )
 
 
 def _token(request: Request | None) -> int:

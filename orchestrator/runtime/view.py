@@ -37,6 +37,7 @@ class View:
         self.changes = changes
         self._initial, self._look = initial, look
         self._versions: dict[str, Version] = {}
+        self._owed: dict[str, Version] = {}  # versions that the copy does not hold any more
 
     def sync(self) -> dict[str, Version]:
         """Bring the private copy to the newest cut; only files that changed are touched.
@@ -67,7 +68,8 @@ class View:
         first = self.cut == 0
         cut, changed = self.changes(max(self.cut, FIRST))
         self._versions.update(changed)
-        wanted: list[Change] = [(path, version.digest) for path, version in changed.items()]
+        owed = {**self._owed, **changed}
+        wanted: list[Change] = [(path, version.digest) for path, version in owed.items()]
         if first:
             wanted += [
                 (path, entry.digest, entry.executable)
@@ -75,7 +77,7 @@ class View:
                 if path not in changed
             ]
         self.copy.sync(wanted)
-        self.cut = cut
+        self.cut, self._owed = cut, {}
         return changed
 
     def version(self, path: str) -> Version:
@@ -98,7 +100,8 @@ class View:
         else:
             self.copy.write(path, data)
 
-    def put_back(self, versions: Mapping[str, Version]) -> None:
-        """Hold these versions again, in place of what was written here without being asked for."""
+    def forget(self, versions: Mapping[str, Version]) -> None:
+        """Leave out what was written here without being accepted: from the next `sync` on, these
+        versions are held again, or newer ones."""
         self._versions.update(versions)
-        self.copy.sync([(path, version.digest) for path, version in versions.items()])
+        self._owed.update(versions)

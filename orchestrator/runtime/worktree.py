@@ -170,7 +170,7 @@ class Branches:
         try:
             if self._trunk.follow(files.view) == files.base and files.view.cut == self._trunk.cut:
                 return None
-            files.view.put_back(files.private)
+            files.view.forget(files.private)
             head = self._trunk.bring(files.view)
         finally:
             self._queue.open_gate(context.lease.token)
@@ -182,13 +182,23 @@ class Branches:
         git.point(f"refs/accepted/{token}", head)
         merge = git.merge(f"yours/{token}", f"accepted/{token}")
         changes = self._changes(head, merge.tree)
-        if not merge.conflicts:
+        beyond = [path for path in changes if not files.bounds.may_write(path)]
+        if not merge.conflicts and not beyond:
             message = f"Merge what was accepted into {context.task.id}"
             files.adopt(head, merge, changes, {})
             files.tip = git.commit_tree(context.task.id, message, merge.tree, (files.tip, head))
             git.point(_branch(context.task, context.attempt, token), files.tip)
             return None
-        files.adopt(head, merge, changes, self._changes(files.tip, merge.tree))
+        # Git follows renames; a change must not move to a file that its author may not write.
+        uncommitted, left_out = (
+            self._changes(files.tip, merge.tree),
+            self._changes(merge.tree, head),
+        )
+        for path in beyond:
+            uncommitted[path] = left_out[path]
+            del changes[path]
+        merge = replace(merge, conflicts=tuple(dict.fromkeys((*merge.conflicts, *beyond))))
+        files.adopt(head, merge, changes, uncommitted)
         files.joins = head
         refused = files.conflict(merge, _RESOLVE)
         files.record(refused)

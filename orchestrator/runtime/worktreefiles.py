@@ -127,6 +127,11 @@ class BranchFiles(AttemptFiles):
             self._names = FileMap(dict.fromkeys(self.view.paths(), ""))
         return self._names.clash(path)
 
+    def _standing(self, path: str) -> str:
+        """What the attempt has deleted still stands in the shared tree."""
+        mine = any(path.startswith(f"{other}/") for other in self.private)
+        return "" if mine else super()._standing(path)
+
     def _put(self, path: str, base: Version, data: bytes | None) -> None:
         """Hold a content on top of the trunk's version `base`."""
         digest = None if data is None else self._blobs.put(data)
@@ -141,8 +146,8 @@ class BranchFiles(AttemptFiles):
         self.written[path] = self._state
 
     def leave(self) -> None:
-        """The attempt is over: the view holds the trunk's versions again."""
-        self.view.put_back(self.private)
+        """The attempt is over: its view is to hold the trunk's versions again."""
+        self.view.forget(self.private)
         self.private = {}
 
     # --- merging --------------------------------------------------------------------------------
@@ -231,7 +236,8 @@ class BranchFiles(AttemptFiles):
         """Yield the requests that make the branch's files versions, deletions first."""
         mine = {path: self.view.version(path).digest for path in self.private}
         for path, digest in sorted(mine.items(), key=lambda item: (item[1] is not None, item[0])):
-            yield self._onto(path, self.private[path], digest, path in self._together)
+            if digest != self.private[path].digest:  # else it is as it was before
+                yield self._onto(path, self.private[path], digest, path in self._together)
 
     def to_take_back(self, landed: Mapping[str, int]) -> Iterator[Write | Delete]:
         """Yield the requests that give files their earlier contents again.

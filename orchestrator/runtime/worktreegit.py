@@ -109,14 +109,9 @@ class Repository:
         return self._git("commit-tree", tree, *words, who=who, given=given).decode().strip()
 
     def merge(self, ours: str, theirs: str) -> Merge:
-        """Merge two commits, without a working tree. Their names stand in conflict markers.
-
-        Renames are not followed: a change must not move to a file that its author may not touch.
-        """
-        text = self._git(
-            "-c", "merge.renames=false", "-c", "merge.directoryRenames=false",
-            "merge-tree", "--write-tree", "-z", "--messages", ours, theirs, codes=(0, 1),
-        )  # fmt: skip
+        """Merge two commits, without a working tree. Their names stand in conflict markers."""
+        words = ("merge-tree", "--write-tree", "-z", "--messages", ours, theirs)
+        text = self._git(*words, codes=(0, 1))
         return _read_merge(os.fsdecode(text))
 
     def differences(self, before: str, after: str) -> dict[str, str | None]:

@@ -71,7 +71,7 @@ def _overlap(these: TaskList, one: Task, two: Task, mode: str) -> Finding:
         text.format(two.id, one.id, witness),
         these.places.task(these.index[two.id], key),
         f"neither waits for the other; {_CONSEQUENCE[mode]}",
-        "let one task alone write it, list it under `shares` in both, or add "
+        f"take `{witness}` out of one of them, list it under `shares` in both, or add "
         f"`depends_on: [{one.id}]` to `{two.id}`",
         "overlap",
         (one.id, two.id),

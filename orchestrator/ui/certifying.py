@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from orchestrator.errors import InternalError, UsageError
-from orchestrator.spec.findings import Finding
 from orchestrator.spec.plan import load_plan
 from orchestrator.ui.output import say, say_json
 from orchestrator.ui.words import count
+
+if TYPE_CHECKING:
+    from orchestrator.analysis.certificate import Certified
 
 _SHOWN = 20  # findings that are told in words
 
@@ -37,14 +38,16 @@ def make_certificate(path: Path, target: Path, *, narrow: Path | None, as_json: 
         WorkspaceError: git governs the workspace and fails.
     """
     from orchestrator.analysis.certificate import certify, narrowed
+    from orchestrator.analysis.codegraph import build
 
     plan = load_plan(path)
+    graph = None if plan.workspace is None else build(plan.workspace)
     reads: dict[str, tuple[str, ...]] = {}
     if narrow is not None:
-        reads = narrowed(plan)
+        reads = narrowed(plan, graph)
         _write(narrow, _copy(path, narrow, reads))
         path, plan = narrow, load_plan(narrow)
-    answer = certify(plan)
+    answer = certify(plan, graph)
     if answer.certificate is not None:
         _write(target, json.dumps(answer.certificate, indent=1, ensure_ascii=False) + "\n")
         _must_hold(target, path)
@@ -62,12 +65,7 @@ def make_certificate(path: Path, target: Path, *, narrow: Path | None, as_json: 
     else:
         if narrow is not None:
             say(f"{narrow}: reads of {count(len(reads), 'task')} narrowed.")
-        _say_findings(answer.findings)
-        pairs = f"{count(answer.unordered, 'unordered pair')} of tasks, {answer.ordered} ordered"
-        if answer.certificate is not None:
-            say(f"{target}: certificate for {path} ({pairs}).")
-        else:
-            say(f"{path}: no certificate ({pairs}; {count(len(answer.findings), 'obstacle')}).")
+        _say_answer(path, target, answer)
     return 0 if answer.certificate is not None else 1
 
 
@@ -101,13 +99,19 @@ def verify_certificate(path: Path, certificate: Path, *, as_json: bool) -> int:
     return 1 if refusals else 0
 
 
-def _say_findings(findings: Sequence[Finding]) -> None:
+def _say_answer(path: Path, target: Path, answer: Certified) -> None:
+    findings = answer.findings
     for finding in findings[:_SHOWN]:
         why = f": {finding.why}" if finding.why else ""
         say(f"{finding.where}: {finding.what}{why} [{finding.code}]")
         say(f"  fix: {finding.fix}")
     if len(findings) > _SHOWN:
         say(f"… and {len(findings) - _SHOWN} more (all with --json)")
+    pairs = f"{count(answer.unordered, 'unordered pair')} of tasks, {answer.ordered} ordered"
+    if answer.certificate is not None:
+        say(f"{target}: certificate for {path} ({pairs}).")
+    else:
+        say(f"{path}: no certificate ({pairs}; {count(len(findings), 'obstacle')}).")
 
 
 def _copy(path: Path, target: Path, reads: dict[str, tuple[str, ...]]) -> str:

@@ -266,14 +266,16 @@ def replay(run: str, as_json: bool) -> int:
 @cli.command(short_help="Check a plan and say how parallel it is.")
 @click.argument("plan", type=_path)
 @_json
-def lint(plan: Path, as_json: bool) -> int:
+@click.option("--sarif", metavar="FILE", help="Write a SARIF 2.1.0 log; - is standard output.")
+@click.option("--fix", is_flag=True, help="Write safe edits into the plan: adds edges only.")
+def lint(plan: Path, as_json: bool, sarif: str | None, fix: bool) -> int:
     """Check a plan and say how much of it can be done at the same time.
 
     Exits with 1 if something is wrong with it.
     """
     from orchestrator.ui.linting import show_lint
 
-    return show_lint(plan, as_json=as_json)
+    return show_lint(plan, as_json=as_json, sarif=sarif, fix=fix)
 
 
 # --- helpers ----------------------------------------------------------------------------------

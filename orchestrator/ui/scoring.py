@@ -59,6 +59,10 @@ def show_score(run: str, wanted: Wanted) -> None:
         LogError: its log cannot be read.
         WorkspaceError: a file cannot be written.
     """
+    if wanted.output is not None and not wanted.suggest:
+        raise UsageError(
+            "-o names the file of the mended plan", f"-o {wanted.output}", fix="add --suggest"
+        )
     folder = reading.find(run)
     score = score_run(folder.path)
     if wanted.svg is not None:

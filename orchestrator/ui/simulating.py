@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from orchestrator.errors import UsageError
+from orchestrator.errors import UsageError, WorkspaceError
 from orchestrator.lab.durations import Lognormal
 from orchestrator.lab.fitting import Fit, fit
 from orchestrator.lab.simulate import Forecast, Setting, Simulation, simulate
@@ -94,8 +94,6 @@ def _numbers(text: str) -> list[int]:
 
 
 def _durations(learnt: Fit | None, wanted: Wanted) -> Lognormal:
-    from dataclasses import replace
-
     found = learnt.durations if learnt else Lognormal()
     if wanted.failing is not None:
         if not 0 <= wanted.failing < 1:
@@ -112,16 +110,12 @@ def _durations(learnt: Fit | None, wanted: Wanted) -> Lognormal:
 
 
 def _provider(limited: Provider, learnt: Fit | None) -> Provider:
-    from dataclasses import replace
-
     if learnt is None or not learnt.turns:
         return limited
     return replace(limited, turns=learnt.turns, tokens=learnt.tokens or limited.tokens)
 
 
 def _write(path: Path, text: str) -> None:
-    from orchestrator.errors import WorkspaceError
-
     try:
         path.write_text(text, encoding="utf-8")
     except OSError as error:

@@ -135,7 +135,7 @@ def test_a_certificate_is_made_and_verified_exactly_when_all_unordered_pairs_are
     (tmp_path / "project").mkdir()
     graph = build(tmp_path / "project")
     file = tmp_path / "certificate.json"
-    for _ in range(250):
+    for _ in range(150):
         tasks = random_tasks(random)
         plan, _ = find(write_plan(tmp_path, tasks))
         if plan is None:  # an empty scope, or one outside the role
@@ -145,7 +145,7 @@ def test_a_certificate_is_made_and_verified_exactly_when_all_unordered_pairs_are
         file.write_text(json.dumps(claim(plan, graph)))
         assert (verify(file, tmp_path / "plan.yaml") == ()) == safe, tasks
         outcomes[safe] += 1
-    assert min(outcomes.values()) > 20, outcomes
+    assert min(outcomes.values()) > 15, outcomes
 
 
 # --- findings ------------------------------------------------------------------------------------

@@ -64,7 +64,7 @@ def test_code_that_is_needed_and_not_waited_for(tree: Tree) -> None:
     said = only(found(tree(CODE), task("base"), task("user", **USER_TEST)), "missing-dependency")
     assert said.severity == "warning"
     assert said.tasks == ("user", "base")
-    assert said.witness == "pkg/user.py:5 -> pkg/base.py"
+    assert said.witness == "pkg/user.py:2 -> pkg/base.py"
     assert said.fix == "add `depends_on: [base]` to `user`"
     assert said.edit == AddDependency("user", "base")
     assert said.to_json()["edit"] == {
@@ -268,6 +268,15 @@ def test_a_hub_in_several_scopes(tree: Tree, name: str) -> None:
     assert ("shares" in said.fix) == (name != "poetry.lock")
 
 
+def test_what_much_depends_on_is_a_hub(tree: Tree) -> None:
+    users = {f"pkg/u{n}.py": "from pkg.base import Base\n" for n in range(3)}
+    root = tree({"pkg/base.py": BASE, **users})
+    tasks = (task("base"), task("u0", "base", writes=("pkg/u0.py", "pkg/base.py")))
+    assert only(found(root, *tasks), "hub-in-several-scopes").witness == "pkg/base.py"
+    # Held by one task, which comes first, it is as it should be.
+    assert "hub-in-several-scopes" not in codes(found(root, task("base"), task("u0", "base")))
+
+
 def test_a_chain_keeps_workers_idle(tree: Tree) -> None:
     chain = [Task(id="t0")] + [Task(id=f"t{n}", depends_on=(f"t{n - 1}",)) for n in range(1, 5)]
     assert only(found(tree(CODE), *chain), "chain").severity == "warning"
@@ -298,6 +307,7 @@ def test_equal_estimates_are_weighed_by_stubs(tree: Tree) -> None:
     assert "9 functions to write" in said.why
 
 
+@pytest.mark.slow
 def test_many_findings_are_counted_worst_first(tree: Tree) -> None:
     users = {f"pkg/u{n}.py": "from pkg.base import made\n\nX = made()\n" for n in range(210)}
     code = {"pkg/base.py": "def made():\n    return 1\n", "pkg/__init__.py": "", **users}
@@ -310,12 +320,14 @@ def test_many_findings_are_counted_worst_first(tree: Tree) -> None:
 # --- files -----------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_the_good_example_is_clean() -> None:
     report = lint_file(EXAMPLES / "minisql" / "plan.yaml")
     assert accused(report.findings) == []
     assert report.code == 36
 
 
+@pytest.mark.slow
 def test_the_bad_example_shows_both_its_mistakes() -> None:
     report = lint_file(EXAMPLES / "collision" / "plan.yaml")
     pairs = {(one.code, one.tasks) for one in accused(report.findings)}

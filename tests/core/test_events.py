@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from orchestrator.core.encoding import decode, encode, task_from_json, task_to_json
 from orchestrator.core.events import KINDS, Added, AttemptEnded, Event, Noted, RequestRefused, Wrote
+from orchestrator.core.limits import Budget, Limits, ProviderLimits
 from orchestrator.core.messages import Reads, Spent
 from orchestrator.core.task import Task
 from orchestrator.errors import LogError
@@ -33,12 +34,24 @@ tasks = st.builds(
 )
 
 
+some = st.none() | whole
+budgets = st.builds(Budget, tokens=some, turns=some, usd=st.none() | seconds)
+limits = st.builds(
+    Limits,
+    workers=whole,
+    wall=st.none() | seconds,
+    attempts_by=st.dictionaries(text, whole, max_size=2),
+    roles=st.dictionaries(text, budgets, max_size=2),
+    provider=st.builds(ProviderLimits, concurrent=some),
+)
+
 by_type: dict[Any, st.SearchStrategy[Any]] = {
     float: seconds,
     int: whole,
     str: text,
     Reads: st.lists(st.tuples(text, whole), max_size=2).map(tuple),
     Spent: st.builds(Spent, whole, whole, whole, whole, st.none() | seconds),
+    Limits | None: st.none() | limits,
     tuple[Task, ...]: st.lists(tasks, max_size=2).map(tuple),
 }
 

@@ -236,6 +236,11 @@ def test_tests_that_reach_nothing_that_was_changed_accuse_nobody(code: Path) -> 
     assert codes(with_code(code, [LOW, HIGH], IN_TURN, same)) == []
 
 
+def test_tests_that_passed_with_the_others_unfinished_work_needed_it(code: Path) -> None:
+    turned = "low=pkg/low.py high=pkg/high.py high. low."
+    assert codes(with_code(code, [LOW, HIGH], turned)) == [("missing-edge", ("low", "high"))]
+
+
 def test_work_that_was_accepted_before_the_other_was_there_did_not_need_it(code: Path) -> None:
     turned = "high=pkg/high.py high. low=pkg/low.py low."
     assert codes(with_code(code, [LOW, HIGH], turned)) == []
@@ -253,6 +258,17 @@ def test_tests_that_failed_before_the_others_work_was_there(code: Path) -> None:
     )  # fmt: skip
     assert codes(found) == [("missing-edge", ("low", "high"))]
     assert "failed test" in [one.kind for one in found.defects[0].incidents]
+
+
+def test_a_task_that_failed_for_good_because_the_others_work_was_not_there(code: Path) -> None:
+    start = ("pkg/low.py", "pkg/high.py")
+    events = parse_history("low=pkg/low.py high=pkg/high.py high! low.", start)
+    found = score_events(
+        events, [LOW, HIGH], workers=2, graph=build(code), start=start,
+        before={"pkg/low.py": STUB}.get,
+    )  # fmt: skip
+    assert codes(found) == [("missing-edge", ("low", "high"))]
+    assert [one.kind for one in found.defects[0].incidents] == ["failed test"]
 
 
 def test_what_code_and_tests_need_counts_as_read(code: Path) -> None:
@@ -331,6 +347,14 @@ def test_no_edge_is_added_that_would_close_a_circle() -> None:
     found = scored([A, B], "a=x b=y b?x a?y a. b.", *refused)
     mends = mend(found)
     assert sum(len(change.depends_on) for change in mends.values()) == 1
+
+
+def test_an_edge_that_other_new_edges_imply_is_not_added() -> None:
+    third = task("c", "b", writes="z")
+    found = scored([A, B, third], "a=x a. b?x b=y b. c?x c?y c=z c.")
+    assert found.missing == (("a", "b"), ("a", "c"))
+    mends = mend(found)
+    assert (mends["b"].depends_on, mends["c"].depends_on) == (("a",), ("b",))
 
 
 def test_files_that_were_asked_for_are_added_to_what_is_written() -> None:

@@ -274,6 +274,9 @@ def test_another_number_of_workers_has_no_recorded_order(tmp_path: Path) -> None
     with pytest.raises(UsageError, match="workers 3, then 2"):
         again(plan, first, tmp_path, workers=3, options={"order": "recorded"}, commands=fakes)
     shutil.rmtree(tmp_path / "second-tree")
+    with pytest.raises(UsageError, match="mode uncontrolled has none"):
+        again(plan, first, tmp_path, mode="uncontrolled", options={"order": "recorded"})
+    shutil.rmtree(tmp_path / "second-tree")
     second = again(plan, first, tmp_path, workers=3, commands=fakes)
     assert (second.status, second.workers) == ("succeeded", 3)
 

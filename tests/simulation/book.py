@@ -115,9 +115,9 @@ class Book:
             raise Broken("unknown-token", f"{event} shows a token that was never granted")
         if (attempt.task, attempt.number) != (event.task, event.attempt):
             raise Broken("wrong-token", f"{event} shows the token of {attempt.task}")
-        if type(event) is e.Undone:
-            if not attempt.ended:
-                raise Broken("early-undo", f"{event} undoes an attempt that is alive")
+        if type(event) in (e.Undone, e.SpentLate):
+            if attempt.ended in ("", SUCCEEDED):
+                raise Broken("early", f"{event} is only for attempts that have ended in vain")
         elif attempt.ended:
             raise Broken("zombie", f"{event} after the attempt had {attempt.ended}")
         attempt.last = event.at
@@ -203,6 +203,9 @@ class Book:
     def _reported(self, event: e.Reported) -> None:
         self.live[event.token].reads.update(event.reads)
         self.reserved.pop(event.token, None)
+        self.tokens += event.spent.tokens
+
+    def _spent_late(self, event: e.SpentLate) -> None:
         self.tokens += event.spent.tokens
 
     def _reserved(self, event: e.Reserved) -> None:
@@ -354,6 +357,7 @@ _READ: dict[type[Any], Callable[[Book, Any], None]] = {
     e.Widened: Book._widened,
     e.Reported: Book._reported,
     e.Reserved: Book._reserved,
+    e.SpentLate: Book._spent_late,
     e.Succeeded: Book._succeeded,
     e.AttemptEnded: Book._ended,
     e.Skipped: Book._skipped,

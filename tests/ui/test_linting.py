@@ -204,6 +204,7 @@ def sections() -> dict[str, str]:
     return {part.partition("\n")[0]: part.partition("\n## ")[0] for part in parts}
 
 
+@pytest.mark.slow
 def test_every_code_has_its_section_and_no_other_has() -> None:
     codes = emitted()
     assert {"overlap", "missing-dependency", "cycle", "wrong-type", "missing-file"} <= codes

@@ -130,6 +130,11 @@ def test_a_picture_that_cannot_be_written_is_a_clear_error(finished: Path) -> No
         show_score(str(finished), Wanted(svg=finished / "no" / "where.svg"))
 
 
+def test_a_file_without_a_plan_to_write_is_refused() -> None:
+    with pytest.raises(UsageError, match="-o names the file of the mended plan"):
+        show_score("any", Wanted(output=Path("x.yaml")))
+
+
 def test_there_is_no_such_run() -> None:
     with pytest.raises(UsageError, match="there is no run"):
         show_score("nowhere", Wanted())

@@ -18,6 +18,10 @@ _MANY = 8
 """Test files that a task's `reads` lists; more are written as the folders that hold them."""
 
 
+_SPECIAL = frozenset("[]{}*?")
+"""Characters that mean something in a glob; in brackets they mean themselves."""
+
+
 @dataclass(frozen=True, slots=True)
 class _Ground:
     """What all tasks of one plan are made from.
@@ -102,8 +106,8 @@ def _task(part: Part, ground: _Ground) -> Task:
         instructions=telling.instructions(part, survey, beside if ground.cut.narrow else (), tests),
         role=part.role or "implementer",
         depends_on=tuple(sorted(part.waits_for)),
-        writes=part.files,
-        shares=(part.piece.path,) if part.piece else (),
+        writes=as_globs(part.files),
+        shares=as_globs((part.piece.path,) if part.piece else ()),
         reads=_reads(part, tests, ground),
         tests=tests,
         test=ground.command if tests else look_over(part.paths),
@@ -134,7 +138,7 @@ def _reads(part: Part, tests: Sequence[str], ground: _Ground) -> tuple[str, ...]
         found -= ground.unordered[part.name]
     is_test = {path for path in found if path in shown | beside and path not in code}
     plain = sorted(found - is_test)
-    return (*plain, *_folded(is_test, ground))
+    return (*as_globs(plain), *_folded(is_test, ground))
 
 
 def _tests_of(survey: Survey, path: str) -> Sequence[str]:
@@ -146,12 +150,12 @@ def _tests_of(survey: Survey, path: str) -> Sequence[str]:
 def _folded(tests: set[str], ground: _Ground) -> tuple[str, ...]:
     """Return test files, many of them as the folders that hold them, if nobody writes there."""
     if len(tests) <= _MANY:
-        return tuple(sorted(tests))
+        return as_globs(sorted(tests))
     written = set(ground.survey.goal.files)
     folders = sorted({path.partition("/")[0] for path in tests if "/" in path})
     safe = [name for name in folders if not any(path.startswith(f"{name}/") for path in written)]
     rest = {path for path in tests if path.partition("/")[0] not in safe}
-    return (*(f"{name}/**" for name in safe), *sorted(rest))
+    return (*(f"{name}/**" for name in safe), *as_globs(sorted(rest)))
 
 
 def _verify(parts: Sequence[Part], left: Sequence[str], survey: Survey, command: str) -> Task:
@@ -166,8 +170,15 @@ def _verify(parts: Sequence[Part], left: Sequence[str], survey: Survey, command:
         ),
         role="integrator",
         depends_on=tuple(part.name for part in parts if part.name not in awaited),
-        writes=tuple(survey.goal.files),
+        writes=as_globs(survey.goal.files),
         tests=tuple(left),
         test=command,
         estimate=_VERIFYING,
+    )
+
+
+def as_globs(paths: Iterable[str]) -> tuple[str, ...]:
+    """Return globs that match these paths alone, whatever is in their names."""
+    return tuple(
+        "".join(f"[{char}]" if char in _SPECIAL else char for char in path) for path in paths
     )

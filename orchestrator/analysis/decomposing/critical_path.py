@@ -199,7 +199,9 @@ class _Board:
         links = [
             (link.source, link.target)
             for link in self.survey.graph.links_between(source, target)
-            if link.strength is Strength.HARD and (source != target or _runs(link))
+            if link.strength is Strength.HARD
+            and link.kind != "imports"  # says of the whole file what the others say in detail
+            and (source != target or _runs(link))
         ]
         if not links and source != target:  # through a file with nothing to do
             links = [(source, target)]

@@ -56,7 +56,7 @@ def instructions(part: Part, survey: Survey, beside: Sequence[str], tests: Seque
     if tests:
         lines += _wrapped(f"These tests decide: {some(tests)}.")
     else:
-        lines.append("No test can pass by this work alone; `verify` runs those that need it.")
+        lines.append("No test can pass by this work alone; later tasks run those that need it.")
     return "\n".join(lines) + "\n"
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import tomllib
 from collections.abc import Mapping, Sequence
 
@@ -87,5 +88,5 @@ def _text(graph: CodeGraph, name: str) -> str:
 def look_over(paths: Sequence[str]) -> str:
     """Return the command for a task that no test can judge: its files must at least compile."""
     files = [path for path in paths if path.endswith(".py")]
-    quoted = " ".join(f'"{path}"' if " " in path else path for path in files)
+    quoted = " ".join(map(shlex.quote, files))
     return f"python -m compileall -q {quoted}" if files else ""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 from orchestrator.analysis.codegraph import Strength
 from orchestrator.analysis.linting.ground import Ground, capped
@@ -169,7 +169,7 @@ def _unsupported(ground: Ground, task: Task, entry: int, on: str) -> Finding:
 def _told(ground: Ground, task: str) -> bool:
     """Whether the code of a task is all there, so that what it does not name it does not need."""
     own = ground.these.tasks[ground.these.index[task]]
-    files = [path for path, owners in ground.writers.items() if task in owners]
+    files = ground.held[task]
     sources = [path for path in files if path in ground.graph.modules]
     plain = [glob for glob in own.writes if is_plain(glob)]
     missing = any(glob.rstrip("/") not in files and not _holds(files, glob) for glob in plain)
@@ -180,7 +180,7 @@ def _told(ground: Ground, task: str) -> bool:
     )
 
 
-def _holds(files: list[str], glob: str) -> bool:
+def _holds(files: Sequence[str], glob: str) -> bool:
     return any(path.startswith(f"{glob.rstrip('/')}/") for path in files)
 
 

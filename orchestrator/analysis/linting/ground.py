@@ -82,6 +82,15 @@ class Ground:
         return self._owners([task.writes for task in self.tasks])
 
     @cached_property
+    def held(self) -> Mapping[str, tuple[str, ...]]:
+        """Task to the files (source or data) that are there and that it holds for itself."""
+        found: dict[str, list[str]] = {task.id: [] for task in self.tasks}
+        for path, owners in self.writers.items():
+            for owner in owners:
+                found[owner].append(path)
+        return {task: tuple(paths) for task, paths in found.items()}
+
+    @cached_property
     def sharers(self) -> Mapping[str, tuple[str, ...]]:
         """File to the tasks that share it."""
         return self._owners([task.shares for task in self.tasks])

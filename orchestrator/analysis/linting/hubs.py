@@ -14,13 +14,19 @@ LOCKS = frozenset(
 )  # fmt: skip
 """Files that a package manager writes: two edits cannot be merged."""
 
+FEWEST = 3
+"""Files that must depend on a hub: among three files each is tied to most others."""
+
 _COMMON = ("__init__.py", "conftest.py", "index.ts", "index.js")
 
 
 def check_hubs(ground: Ground) -> list[Finding]:
     """Find hubs, package files and lock files that several tasks hold for themselves."""
-    shares = {hub.path: f"{hub.share:.0%} of the other files are tied to it"
-              for hub in ground.graph.hubs()}  # fmt: skip
+    shares = {
+        hub.path: f"{hub.share:.0%} of the other files are tied to it"
+        for hub in ground.graph.hubs()
+        if hub.dependents >= FEWEST
+    }
     found = []
     for path, tasks in ground.writers.items():
         name = path.rpartition("/")[2]

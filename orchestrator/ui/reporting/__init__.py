@@ -4,9 +4,11 @@
 `story`, `states`     what happened, with times: attempts, phases, waits, marks; states over time
 `timeuse`, `flows`    where the workers' time went; which data flowed between which tasks
 `markup`, `scales`    escaping and elements; where numbers lie on an axis
-`charts`              figures to SVG: bars, waterfall, forest plot, dots, Pareto front
-`lanes`, `taskgraph`  a run's swim lanes and its task graph as SVG
+`figures`             figures with their meaning in words, and the first sentence
+`charts`              numbers to SVG: bars, waterfall, forest plot, dots, Pareto front
+`lanes`, `taskgraph`  a run's swim lanes and its task graph as SVG (`layout` places the tasks)
+`spans`               the same run as OpenTelemetry spans
 `transcripts`         what each agent said, did and changed, packed for the page
-`page`                the shell: styles, script, content security policy
+`page`, `run_page`    the shell: styles, script, content security policy; the page of one run
 ====================  ==========================================================================
 """

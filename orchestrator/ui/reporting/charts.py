@@ -149,8 +149,10 @@ def _effect(number: int, row: Effect, scale: Scale, text: Text) -> Markup:
         left, right = scale(row.low), scale(row.high)
         value += f" ({text(row.low)} to {text(row.high)})"
         parts.append(tag("line", x1=left, x2=right, y1=y, y2=y, class_="interval"))
-        for end in (left, right):
-            parts.append(tag("line", x1=end, x2=end, y1=y - 4, y2=y + 4, class_="interval"))
+        parts += [
+            tag("line", x1=end, x2=end, y1=y - 4, y2=y + 4, class_="interval")
+            for end in (left, right)
+        ]
     points = f"{x - size},{y} {x},{y - size} {x + size},{y} {x},{y + size}"
     parts.append(tag("polygon", points=points, class_="estimate"))
     parts.append(tag("text", value, x=WIDTH - _VALUE + 10, y=y + 4, class_="value"))

@@ -10,7 +10,7 @@ from orchestrator.lab.metrics import Metrics
 from orchestrator.ui.lines import CAUSES
 from orchestrator.ui.record import Record
 from orchestrator.ui.summary import summarise
-from orchestrator.ui.words import count, duration, limit, listed, one_line
+from orchestrator.ui.words import count, duration, limit, one_line
 
 _NEAR = 1.1  # times the bound: close enough to say that the bound decided
 _BUSY = 0.85  # share of the workers' time

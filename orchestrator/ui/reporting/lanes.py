@@ -228,7 +228,7 @@ def _words(attempt: Attempt) -> str:
         f"{attempt.task}, attempt {attempt.number} on {attempt.worker}, {outcome}: "
         f"{duration(attempt.begin)} to {duration(attempt.end)} ({duration(attempt.seconds)})"
     )
-    counts = {kind: 0 for kind in MARKS}
+    counts = dict.fromkeys(MARKS, 0)
     for mark in attempt.marks:
         counts[mark.kind] += 1
     if attempt.turns:

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from graphlib import TopologicalSorter
+from itertools import pairwise
 from statistics import fmean
 
 _SWEEPS = 6
@@ -99,7 +100,7 @@ def _columns(
             near[node] = ([], [])
             columns[column].append(node)
         whole: list[Node] = [source, *chain, target]
-        for left, right in zip(whole, whole[1:], strict=False):
+        for left, right in pairwise(whole):
             near[left][1].append(right)
             near[right][0].append(left)
     return columns, near, chains

@@ -28,7 +28,7 @@
   function setZoom(wanted) {
     const middle = (plotScroll.scrollLeft + plotScroll.clientWidth / 2) / plot.clientWidth;
     zoom = Math.min(64, Math.max(1, wanted));
-    plot.style.width = zoom * 100 + "%";
+    plot.style.width = "calc(max(560px, 100%) * " + zoom + ")";
     plotScroll.scrollLeft = middle * plot.clientWidth - plotScroll.clientWidth / 2;
     fitNames();
   }

@@ -63,7 +63,7 @@ def _head(story: Story) -> Markup:
              ("figures", "Figures"), ("tasks", "Tasks")]  # fmt: skip
     nav = tag("nav", *(tag("a", words, href=f"#{name}") for name, words in links),
               aria_label="Parts of the report")  # fmt: skip
-    goal = one_line(header.goal, 300)
+    goal = one_line(" ".join(header.goal.split()), 300)
     return tag(
         "header",
         tag("p", " · ".join(fact for fact in facts if fact), class_="meta"),

@@ -6,8 +6,9 @@ when each of them began and ended.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Literal
 
@@ -160,14 +161,12 @@ class Story:
         """Return the attempts at one task."""
         return self._by_task.get(task, [])
 
-    @property
+    @cached_property
     def _by_task(self) -> dict[str, list[Attempt]]:
-        found = self.__dict__.get("grouped")
-        if found is None:
-            found = self.__dict__["grouped"] = {}
-            for attempt in self.attempts:
-                found.setdefault(attempt.task, []).append(attempt)
-        return found  # type: ignore[no-any-return]
+        found: dict[str, list[Attempt]] = {}
+        for attempt in self.attempts:
+            found.setdefault(attempt.task, []).append(attempt)
+        return found
 
 
 def read_story(run_dir: Path) -> Story:
@@ -371,8 +370,3 @@ def _spend(attempt: Attempt, spent: Spent) -> None:
     attempt.output += spent.output
     if attempt.usd is not None:
         attempt.usd = None if spent.usd is None else attempt.usd + spent.usd
-
-
-def accepted(attempts: Iterable[Attempt]) -> dict[str, Attempt]:
-    """Return the accepted attempt of each task that has one."""
-    return {attempt.task: attempt for attempt in attempts if attempt.accepted}

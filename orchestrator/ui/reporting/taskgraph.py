@@ -77,7 +77,8 @@ def draw_graph(story: Story, edges: Edges, index: Mapping[str, int]) -> Markup:
     picture = tag(
         "svg", tag("g", join(drawn), aria_hidden="true"), join(nodes),
         viewBox=f"0 0 {number(sheet.pixels_wide)} {number(sheet.pixels_high)}",
-        width=number(sheet.pixels_wide), height=number(sheet.pixels_high), class_="graph small" if sheet.small else "graph",
+        width=number(sheet.pixels_wide), height=number(sheet.pixels_high),
+        class_="graph small" if sheet.small else "graph",
         role="group", aria_label=title,
     )  # fmt: skip
     return tag("div", picture, class_="scroll tall", id="graph")
@@ -94,8 +95,9 @@ def graph_words(edges: Edges) -> list[str]:
     said = []
     if planned:
         said.append(
-            f"Data was seen to flow along {used} of {count(planned, 'planned dependency', 'planned dependencies')}"
-            " (a task had read what the other wrote; what a test opened by itself is not seen)."
+            f"Data was seen to flow along {used} of "
+            f"{count(planned, 'planned dependency', 'planned dependencies')} (a task had read "
+            "what the other wrote; what a test opened by itself is not seen)."
         )
     loose = [edge for edge in edges.all if edge.kind == "unplanned"]
     if loose:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 
 from orchestrator.core.states import TaskState
 from orchestrator.ui.reporting.story import Attempt, Story
@@ -87,7 +88,7 @@ def _parts(attempt: Attempt) -> Iterator[tuple[str, float, float]]:
         | {w.begin for w in attempt.waits}
         | {w.end for w in attempt.waits}
     )
-    for begin, end in zip(cuts, cuts[1:], strict=False):
+    for begin, end in pairwise(cuts):
         middle = (begin + end) / 2
         wait = next((w for w in attempt.waits if w.begin <= middle < w.end), None)
         span = next((s for s in attempt.spans if s.begin <= middle < s.end), None)
