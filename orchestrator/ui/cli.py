@@ -11,11 +11,12 @@ import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import NoReturn
 
 import click
 
 from orchestrator import __version__
+from orchestrator.ui import cli_study
 from orchestrator.ui.failures import Session, guarded
 
 EPILOG = """\b
@@ -260,24 +261,6 @@ def replay(run: str, as_json: bool) -> int:
     return show_replay(run, as_json=as_json)
 
 
-# --- before a run -----------------------------------------------------------------------------
-
-
-@cli.command(short_help="Check a plan and say how parallel it is.")
-@click.argument("plan", type=_path)
-@_json
-@click.option("--sarif", metavar="FILE", help="Write a SARIF 2.1.0 log; - is standard output.")
-@click.option("--fix", is_flag=True, help="Write safe edits into the plan: adds edges only.")
-def lint(plan: Path, as_json: bool, sarif: str | None, fix: bool) -> int:
-    """Check a plan and say how much of it can be done at the same time.
-
-    Exits with 1 if something is wrong with it.
-    """
-    from orchestrator.ui.linting import show_lint
-
-    return show_lint(plan, as_json=as_json, sarif=sarif, fix=fix)
-
-
 # --- helpers ----------------------------------------------------------------------------------
 
 
@@ -315,48 +298,6 @@ def schema(what: str) -> None:
     show_schema(what)
 
 
-@cli.command(short_help="Say what code consists of and what depends on what.")
-@click.argument("directory", type=_path)
-@_json
-@click.option(
-    "--format",
-    "form",
-    type=click.Choice(["text", "json", "graphml", "dot", "svg"]),
-    default="text",
-    help="How the graph is written.",
-)
-@click.option("-o", "--output", type=_path, metavar="FILE", help="Where it is written.")
-@click.option("--who-needs", metavar="X", help="What depends on a file or symbol.")
-@click.option("--touches", metavar="X", help="What a change of a file or symbol touches.")
-@click.option("--path", nargs=2, metavar="A B", help="How one depends on the other.")
-@click.option("--cycles", is_flag=True, help="What imports itself in a circle.")
-@click.option("--hubs", is_flag=True, help="What much of the code depends on.")
-@click.option("--trace", metavar="CMD", help="Run tests, and compare with what they call.")
-@click.option("--observed", is_flag=True, help="Add traced calls to the graph.")
-@click.option("--language", default="auto", metavar="NAME", help="python, typescript or auto.")
-@click.option("--no-cache", is_flag=True, help="Read every file again.")
-def graph(directory: Path, as_json: bool, form: str, no_cache: bool, **asked: Any) -> int:
-    """Say what a directory of code consists of and what depends on what."""
-    from orchestrator.ui.graphing import Wanted, default_cache, show_graph
-
-    cache = None if no_cache else default_cache(directory)
-    return show_graph(directory, Wanted(form="json" if as_json else form, cache=cache, **asked))
-
-
-@cli.command(short_help="Look for concurrency anomalies in a log.")
-@click.argument("run", metavar="RUN")
-@click.option("--tests", is_flag=True, help="Run each accepted task's tests again, together.")
-@_json
-def check(run: str, tests: bool, as_json: bool) -> int:
-    """Say whether the tasks could have been done one after another with the same result.
-
-    RUN is its directory or its id. Exits with 1 if an anomaly is found.
-    """
-    from orchestrator.ui.checking import show_check
-
-    return show_check(run, tests=tests, as_json=as_json)
-
-
 @cli.command(short_help="Say what this machine has of what runs need.")
 @click.argument("directory", type=_path, default=".", metavar="[DIR]")
 @_json
@@ -372,3 +313,6 @@ def doctor(directory: Path, as_json: bool) -> int:
 
 if __name__ == "__main__":
     main()
+
+
+cli_study.add_to(cli)

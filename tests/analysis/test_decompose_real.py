@@ -14,7 +14,7 @@ import pytest
 
 from orchestrator import measure, run
 from orchestrator.analysis.codegraph import build
-from orchestrator.analysis.decompose import STRATEGIES, Decomposition, Options, decompose
+from orchestrator.analysis.decompose import Decomposition, Options, decompose
 from orchestrator.models.regions import find_region
 
 Tree = Callable[[Mapping[str, str]], Path]
@@ -120,7 +120,8 @@ def library() -> dict[str, str]:
         "pkg/__init__.py": "from pkg.big import add1\nfrom pkg.shape import Square\n",
         "pkg/big.py": functions,
         "pkg/shape.py": (
-            "from pkg.big import add1\n\n\nclass Shape:\n    def area(self):\n        return add1(1)\n"
+            "from pkg.big import add1\n\n\n"
+            "class Shape:\n    def area(self):\n        return add1(1)\n"
             "\n\nclass Square(Shape):\n    def double(self):\n        return 2 * self.area()\n"
         ),
         "pkg/cube.py": (
@@ -146,7 +147,7 @@ def split(tree: Tree, strategy: str = "critical-path") -> Decomposition:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("strategy", [name for name in STRATEGIES if name != "model"])
+@pytest.mark.parametrize("strategy", ["hard", "critical-path"])
 def test_decomposed_plans_run_to_their_end_without_a_refusal(tree: Tree, strategy: str) -> None:
     made = split(tree, strategy)
     base = made.plan.base
@@ -154,12 +155,10 @@ def test_decomposed_plans_run_to_their_end_without_a_refusal(tree: Tree, strateg
         made.plan, model=f"oracle:{base / 'reference'}", workers=4, mode="shared",
         into=base / "out", run_dir=base / "run",
     )  # fmt: skip
-    reasons = {name: task.reason for name, task in result.tasks.items() if task.reason}
-    assert reasons == {} or strategy == "random"
-    if strategy == "random":
-        return
+    assert {name: task.reason for name, task in result.tasks.items() if task.reason} == {}
+    assert result.status == "succeeded"
     metrics = measure(result.run_dir)
     assert (metrics.conflicts, metrics.refused_scope, metrics.waits) == (0, 0, ())
-    assert metrics.refused_stale == metrics.rebased == 0 or strategy == "critical-path"
+    assert strategy == "critical-path" or metrics.refused_stale == 0
     for path in library():
         assert (base / "out" / path).read_text() == (base / "reference" / path).read_text()

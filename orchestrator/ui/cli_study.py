@@ -1,0 +1,138 @@
+"""The commands that study plans, code and logs: ``lint``, ``graph``, ``check``, ``report`` ….
+
+They are added to the command line by `ui.cli`. Each imports what it needs when it is used.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+
+_path = click.Path(path_type=Path)
+_json = click.option("--json", "as_json", is_flag=True, help="Print JSON on standard output.")
+
+COMMANDS: list[click.Command] = []
+"""In the order of ``--help``'s alphabet; see `add_to`."""
+
+
+def add_to(group: click.Group) -> None:
+    """Add the commands to a command line."""
+    for command in COMMANDS:
+        group.add_command(command)
+
+
+def _command(short_help: str) -> Callable[[Callable[..., object]], click.Command]:
+    def make(function: Callable[..., object]) -> click.Command:
+        command = click.command(short_help=short_help)(function)
+        COMMANDS.append(command)
+        return command
+
+    return make
+
+
+# --- before a run -----------------------------------------------------------------------------
+
+
+@_command("Check a plan and say how parallel it is.")
+@click.argument("plan", type=_path)
+@_json
+@click.option("--sarif", metavar="FILE", help="Write a SARIF 2.1.0 log; - is standard output.")
+@click.option("--fix", is_flag=True, help="Write safe edits into the plan: adds edges only.")
+@click.option("--certificate", type=_path, metavar="FILE", help="Prove that no tasks can collide.")
+@click.option("--narrow", type=_path, metavar="PLAN2", help="Certify a copy with narrower reads.")
+@click.option("--verify", "proof", type=_path, metavar="FILE", help="Check a certificate.")
+def lint(
+    plan: Path,
+    as_json: bool,
+    sarif: str | None,
+    fix: bool,
+    certificate: Path | None,
+    narrow: Path | None,
+    proof: Path | None,
+) -> int:
+    """Check a plan and say how much of it can be done at the same time.
+
+    Exits with 1 if something is wrong with it.
+    """
+    if (proof and (certificate or narrow)) or (narrow and not certificate):
+        raise click.UsageError("--verify stands alone; --narrow needs --certificate")
+    if proof:
+        from orchestrator.ui.certifying import verify_certificate
+
+        return verify_certificate(plan, proof, as_json=as_json)
+    if certificate:
+        from orchestrator.ui.certifying import make_certificate
+
+        return make_certificate(plan, certificate, narrow=narrow, as_json=as_json)
+    from orchestrator.ui.linting import show_lint
+
+    return show_lint(plan, as_json=as_json, sarif=sarif, fix=fix)
+
+
+@_command("Say what code consists of and what depends on what.")
+@click.argument("directory", type=_path)
+@_json
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(["text", "json", "graphml", "dot", "svg"]),
+    default="text",
+    help="How the graph is written.",
+)
+@click.option("-o", "--output", type=_path, metavar="FILE", help="Where it is written.")
+@click.option("--who-needs", metavar="X", help="What depends on a file or symbol.")
+@click.option("--touches", metavar="X", help="What a change of a file or symbol touches.")
+@click.option("--path", nargs=2, metavar="A B", help="How one depends on the other.")
+@click.option("--cycles", is_flag=True, help="What imports itself in a circle.")
+@click.option("--hubs", is_flag=True, help="What much of the code depends on.")
+@click.option("--trace", metavar="CMD", help="Run tests, and compare with what they call.")
+@click.option("--observed", is_flag=True, help="Add traced calls to the graph.")
+@click.option("--language", default="auto", metavar="NAME", help="python, typescript or auto.")
+@click.option("--no-cache", is_flag=True, help="Read every file again.")
+def graph(directory: Path, as_json: bool, form: str, no_cache: bool, **asked: Any) -> int:
+    """Say what a directory of code consists of and what depends on what."""
+    from orchestrator.ui.graphing import Wanted, default_cache, show_graph
+
+    cache = None if no_cache else default_cache(directory)
+    return show_graph(directory, Wanted(form="json" if as_json else form, cache=cache, **asked))
+
+
+# --- after a run ------------------------------------------------------------------------------
+
+
+@_command("Look for concurrency anomalies in a log.")
+@click.argument("run", metavar="RUN")
+@click.option("--tests", is_flag=True, help="Run each accepted task's tests again, together.")
+@_json
+def check(run: str, tests: bool, as_json: bool) -> int:
+    """Say whether the tasks could have been done one after another with the same result.
+
+    RUN is its directory or its id. Exits with 1 if an anomaly is found.
+    """
+    from orchestrator.ui.checking import show_check
+
+    return show_check(run, tests=tests, as_json=as_json)
+
+
+@_command("Show a run as one HTML file.")
+@click.argument("runs", metavar="RUN", nargs=-1, required=True)
+@click.option("-o", "output", type=_path, metavar="FILE", help="The file; else in the run's own.")
+def report(runs: tuple[str, ...], output: Path | None) -> None:
+    """Write what happened in a run as one HTML file that needs no network."""
+    from orchestrator.ui.report import show_report
+
+    show_report(runs, output)
+
+
+@_command("Write a run in the format of another tool.")
+@click.argument("run", metavar="RUN")
+@click.option("--inspect", is_flag=True, help="A log that Inspect AI reads and shows.")
+@click.option("-o", "output", type=_path, metavar="FILE", help="The file; else in the run's own.")
+def export(run: str, inspect: bool, output: Path | None) -> None:
+    """Write a run in the format of another tool."""
+    from orchestrator.ui.exporting import show_export
+
+    show_export(run, inspect=inspect, output=output)
