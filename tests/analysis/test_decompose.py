@@ -260,3 +260,37 @@ def test_unknown_strategies_and_useless_numbers_are_refused(shop: CodeGraph) -> 
         decompose(shop, "communities", Options(tasks=0))
     with pytest.raises(UsageError, match="needs a model"):
         decompose(shop, "model")
+
+
+def test_modules_named_in_strings_are_needed_when_the_program_runs(tree: Tree) -> None:
+    root = tree(
+        {
+            "app/__init__.py": "from app.load import start\n",
+            "app/load.py": f"from app.plugins import find\ndef start(name):\n    {STUB}\n",
+            "app/plugins/__init__.py": (
+                "from importlib import import_module\n"
+                "KNOWN = {'table': 'app.plugins.table.table'}\n"
+                "def find(name):\n    return import_module(KNOWN[name].rpartition('.')[0])\n"
+            ),
+            "app/plugins/table.py": f"def table():\n    {STUB}\n",
+            "tests/test_load.py": "from app import start\ndef test():\n    start('table')\n",
+        }
+    )
+    plan = decompose(build(root), "modules").plan
+    assert waits(plan) == {"plugins.table": set(), "load": {"plugins.table"}}
+    assert run_by(plan) == {"plugins.table": [], "load": ["load.py"]}
+    assert run_by(decompose(build(root), "hard").plan)["verify"] == ["load.py"]
+
+
+def test_names_gathered_by_a_package_do_not_tie_its_modules_together(tree: Tree) -> None:
+    root = tree(
+        {
+            "app/__init__.py": "from app.one import one\nfrom app.two import two\n",
+            "app/one.py": f"def one():\n    {STUB}\n",
+            "app/two.py": f"def two():\n    {STUB}\n",
+            "app/user.py": f"from app import one\ndef use():\n    {STUB}\n",
+        }
+    )
+    assert waits(decompose(build(root), "modules").plan) == {
+        "one": set(), "two": set(), "user": {"one"},
+    }  # fmt: skip

@@ -20,13 +20,17 @@ _ALL = tuple(Strength)
 def modules(survey: Survey) -> Cut:
     """One task per file, small circles together, ordered by all that files import.
 
-    A circle of more than `SMALL` files is cut: inside it, only what is needed while importing
-    orders the tasks.
+    What only a type checker needs orders tasks too, but ties no circle. A circle of more than
+    `SMALL` files is cut: inside it, only what is needed while importing orders the tasks.
     """
-    needs, hard = survey.needs(RUNNING), survey.needs(HARD)
-    edges = {path: set(targets) for path, targets in needs.items()}
+    running, hard = survey.needs(RUNNING), survey.needs(HARD)
+    edges = {path: set(targets) for path, targets in survey.needs(_ALL).items()}
+    for knot in components(edges):
+        inside = set(knot)
+        for path in knot:
+            edges[path] -= inside - running[path]
     notes = []
-    for knot in components(needs):
+    for knot in components(edges):
         if len(knot) > SMALL:
             inside = set(knot)
             for path in knot:

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 from functools import cached_property
 
 from orchestrator.analysis.codegraph import CodeGraph
-from orchestrator.analysis.codemodel import Strength, Symbol
+from orchestrator.analysis.codemodel import Strength, Symbol, file_of
 from orchestrator.analysis.goals import Goal
 
 HARD = (Strength.HARD,)
@@ -75,31 +75,68 @@ class Survey:
             kinds: strengths that count.
         """
         if kinds not in self._needs:
-            edges = self.graph.file_dependencies(kinds, tests=False)
+            edges = self._edges(kinds)
             inner = self._passed_on(edges, kinds)
             todo = set(self.files)
             self._needs[kinds] = {
-                path: frozenset(
-                    (_through(edges[path], inner, stop=todo) & todo) - {path},
-                )
+                path: frozenset((_through(edges[path], inner, stop=todo) & todo) - {path})
                 for path in self.files
             }
         return self._needs[kinds]
 
+    def _edges(self, kinds: tuple[Strength, ...] | None) -> dict[str, frozenset[str]]:
+        edges = self.graph.file_dependencies(kinds, tests=False)
+        if kinds is not None and Strength.LAZY not in kinds:
+            return edges
+        return {
+            path: targets | self._named.get(path, frozenset()) for path, targets in edges.items()
+        }
+
+    @cached_property
+    def _named(self) -> Mapping[str, frozenset[str]]:
+        """Modules that a file names in a string, itself or one of its objects: plugins."""
+        places = {one.name: path for path, one in self.graph.modules.items() if not one.test}
+        found = {
+            path: frozenset(
+                places[name]
+                for text in module.facts.strings
+                for name in (text, text.rpartition(".")[0])
+                if "." in text and name in places and places[name] != path
+            )
+            for path, module in self.graph.modules.items()
+        }
+        return {path: named for path, named in found.items() if named}
+
     def _passed_on(
-        self, edges: Mapping[str, frozenset[str]], kinds: tuple[Strength, ...]
+        self, edges: Mapping[str, frozenset[str]], kinds: tuple[Strength, ...] | None
     ) -> Mapping[str, frozenset[str]]:
         """Return what a file with nothing to do hands on to those who need it.
 
         A package's ``__init__`` gathers names for others: who takes one of them does not need
-        the rest, only what runs when the package is imported.
+        the rest, only what runs when the package is imported, and what its own functions use.
         """
+        if kinds == HARD:
+            return edges
         hard = self.graph.file_dependencies(HARD, tests=False)
-        modules = self.graph.modules
+        own = self._used_by_functions
+        nothing: frozenset[str] = frozenset()
         return {
-            path: hard[path] if modules[path].package and kinds != HARD else targets
+            path: hard[path] | own.get(path, nothing) | self._named.get(path, nothing)
+            if self.graph.modules[path].package
+            else targets
             for path, targets in edges.items()
         }
+
+    @cached_property
+    def _used_by_functions(self) -> Mapping[str, frozenset[str]]:
+        """Files that functions and classes of a package's ``__init__`` use."""
+        found: dict[str, set[str]] = {}
+        for link in self.graph.links:
+            path, _, symbol = link.source.partition("::")
+            used = link.kind in {"calls", "uses"} and link.strength is not Strength.TYPING
+            if symbol and used and self.graph.modules[path].package:
+                found.setdefault(path, set()).add(file_of(link.target))
+        return {path: frozenset(used - {path}) for path, used in found.items()}
 
     @cached_property
     def closure(self) -> Mapping[str, frozenset[str]]:
@@ -110,8 +147,8 @@ class Survey:
     @cached_property
     def looked_at(self) -> Mapping[str, frozenset[str]]:
         """All source files and data that a file depends on, directly or not, itself left out."""
-        edges = self.graph.file_dependencies(tests=False)
-        inner = self._passed_on(edges, ())
+        edges = self._edges(None)
+        inner = self._passed_on(edges, None)
         return {path: frozenset(_through(edges[path], inner) - {path}) for path in self.files}
 
     # --- tests ---------------------------------------------------------------------------------
@@ -135,11 +172,12 @@ class Survey:
         }
 
     def _named_by(self, test: str) -> set[str]:
-        files = set(self.graph.reached_by(test))
+        files = set(self.graph.reached_by(test)) | self._named.get(test, frozenset())
         for helper in self.support(test):
             if helper in self.graph.modules:
                 files |= self.graph.reached_by(helper).keys()
-        return files
+        edges = self._edges(RUNNING)
+        return _through(files, self._passed_on(edges, RUNNING), stop=self.files)
 
     def support(self, test: str) -> tuple[str, ...]:
         """Return the files beside the code that a test needs: conftest, helpers, data."""
