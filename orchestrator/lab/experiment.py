@@ -138,6 +138,11 @@ class Experiment:
         """Return the arms of all cases, each once; the first is the baseline."""
         return list(dict.fromkeys(arm for case in self.cases for arm in self.arms(case)))
 
+    @property
+    def total(self) -> int:
+        """The number of trials."""
+        return self.repeats * sum(len(self.arms(case)) for case in self.cases)
+
     def trials(self) -> list[Trial]:
         """Return all trials in the order in which they should run."""
         marks = {
@@ -179,8 +184,10 @@ class Experiment:
             for number in self.workers
             if number < 1
         )
-        bad = [mode for mode in self.modes if (yield from _mode_problems(mode))]
-        if bad or any(number < 1 for number in self.workers):
+        wanted = self.modes or [plan.mode for case in self.cases for plan in case.plans.values()]
+        wrong = [problem for mode in dict.fromkeys(wanted) for problem in _mode_problems(mode)]
+        yield from wrong
+        if wrong or any(number < 1 for number in self.workers):
             return
         if len(self.all_arms()) < 2:
             yield Problem(
@@ -294,14 +301,12 @@ def _unique(names: Sequence[str]) -> list[str]:
     return found
 
 
-def _mode_problems(mode: str) -> Iterator[Problem]:
-    """Yield what is wrong with a mode; return whether something is."""
+def _mode_problems(mode: str) -> tuple[Problem, ...]:
     try:
         find_mode(mode)
     except UsageError as error:
-        yield from error.problems
-        return True
-    return False
+        return error.problems
+    return ()
 
 
 def _model_mark(model: str, base: Path) -> str:

@@ -12,6 +12,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from importlib import import_module
 from typing import Any
 
 from orchestrator.errors import UsageError
@@ -47,9 +48,8 @@ def require() -> None:
         UsageError: one is missing.
     """
     try:
-        import numpy
-        import scipy.stats
-        import statsmodels.stats.multitest  # noqa: F401
+        for name in ("numpy", "scipy.stats", "statsmodels.stats.multitest"):
+            import_module(name)
     except ImportError as error:
         raise UsageError(
             f"statistics need the package {error.name}, which is not installed",

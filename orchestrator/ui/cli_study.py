@@ -100,6 +100,23 @@ def graph(directory: Path, as_json: bool, form: str, no_cache: bool, **asked: An
     return show_graph(directory, Wanted(form="json" if as_json else form, cache=cache, **asked))
 
 
+@_command("Say how long a plan will take, without a model.")
+@click.argument("plan", type=_path)
+@click.option("--workers", default="1,2,4,8", metavar="N,N…", help="Numbers of workers to try.")
+@click.option("--runs", default=1000, metavar="N", help="Simulated runs for each.")
+@click.option("--seed", default=0, metavar="N", help="Decides everything random.")
+@click.option("--from", "earlier", multiple=True, metavar="RUN", help="Learn durations from runs.")
+@click.option("--sigma", type=float, metavar="X", help="Spread of durations; 0: none.")
+@click.option("--failing", type=float, metavar="P", help="Probability that an attempt fails.")
+@click.option("--plot", type=_path, metavar="FILE", help="Draw speed-up over workers as SVG.")
+@_json
+def simulate(plan: Path, **asked: Any) -> None:
+    """Run a plan many times in virtual time, and print what is to be expected."""
+    from orchestrator.ui.simulating import Wanted, show_simulation
+
+    show_simulation(plan, Wanted(**asked))
+
+
 # --- after a run ------------------------------------------------------------------------------
 
 
@@ -136,3 +153,19 @@ def export(run: str, inspect: bool, output: Path | None) -> None:
     from orchestrator.ui.exporting import show_export
 
     show_export(run, inspect=inspect, output=output)
+
+
+@_command("Compare what a plan declared with what happened.")
+@click.argument("run", metavar="RUN")
+@_json
+@click.option("--suggest", is_flag=True, help="Print the mended plan.")
+@click.option("-o", "--output", type=_path, metavar="FILE", help="Where it is written.")
+@click.option("--svg", type=_path, metavar="FILE", help="Draw the planned and the observed graph.")
+def score(run: str, **asked: Any) -> None:
+    """Say what a plan's declarations were worth, and lay each conflict on a defect of it.
+
+    RUN is its directory or its id.
+    """
+    from orchestrator.ui.scoring import Wanted, show_score
+
+    show_score(run, Wanted(**asked))

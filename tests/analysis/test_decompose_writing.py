@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from orchestrator.analysis.certificate import certify
 from orchestrator.analysis.codegraph import build
 from orchestrator.analysis.decompose import STRATEGIES, Options, decompose
 from orchestrator.analysis.decomposing.testing import test_command as command_for
@@ -40,6 +41,17 @@ def test_what_is_written_reads_as_the_same_plan(tree: Tree, strategy: str) -> No
     assert (again.name, again.goal, again.limits) == (
         made.plan.name, made.plan.goal, made.plan.limits,
     )  # fmt: skip
+
+
+@pytest.mark.parametrize("strategy", ["modules", "packages", "communities", "solo"])
+def test_plans_that_wait_for_all_imports_can_be_certified(tree: Tree, strategy: str) -> None:
+    typing = "from __future__ import annotations\nfrom typing import TYPE_CHECKING\n"
+    later = f"{typing}if TYPE_CHECKING:\n    from pkg.one import one\n"
+    root = tree({**FILES, "src/pkg/typed.py": f"{later}def typed(x: one):\n    {STUB}\n"})
+    graph = build(root)
+    place = root.parent / "plan.yaml"
+    place.write_text(to_yaml(decompose(graph, strategy), place))
+    assert certify(load_plan(place), graph).findings == ()
 
 
 def test_comments_say_how_it_was_made_and_what_is_not_known(tree: Tree) -> None:

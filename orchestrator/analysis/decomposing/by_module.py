@@ -25,12 +25,12 @@ def modules(survey: Survey) -> Cut:
     """
     running, hard = survey.needs(RUNNING), survey.needs(HARD)
     edges = {path: set(targets) for path, targets in survey.needs(_ALL).items()}
-    for knot in components(edges):
+    for knot in list(components(edges)):
         inside = set(knot)
         for path in knot:
             edges[path] -= inside - running[path]
     notes = []
-    for knot in components(edges):
+    for knot in list(components(edges)):
         if len(knot) > SMALL:
             inside = set(knot)
             for path in knot:

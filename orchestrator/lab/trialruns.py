@@ -80,9 +80,8 @@ def conduct(
     waiting = [trial for trial in mine if trial.name not in known]
     before = len(mine) - len(waiting)
     listener(Advance(before, len(mine), None))
-    for number, result in enumerate(_run(waiting, experiment, out, jobs, listener, before), 1):
+    for result in _run(waiting, experiment, out, jobs, listener, before):
         known[result.name] = result
-        del number
     return [known[trial.name] for trial in trials if trial.name in known]
 
 
