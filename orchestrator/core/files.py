@@ -99,9 +99,16 @@ class FileMap:
         """Paths that exist now."""
         return (path for path, version in self._current.items() if version.digest is not None)
 
-    def changes(self, after: int) -> dict[str, Version]:
-        """Return what has changed since cut `after`, each path once with its current version."""
-        return {path: self._current[path] for path in self._journal[max(0, after - FIRST) :]}
+    def changes(self, after: int, until: int | None = None) -> dict[str, Version]:
+        """Return what has changed since cut `after`, each path once, as it is at cut `until`
+        (None: now)."""
+        first = max(0, after - FIRST)
+        if until is None or until >= self.cut:
+            return {path: self._current[path] for path in self._journal[first:]}
+        return {path: self._at(path, until) for path in self._journal[first : until - FIRST]}
+
+    def _at(self, path: str, cut: int) -> Version:
+        return next(v for v in reversed(self._history[path]) if v.number <= cut)
 
     def digests(self) -> dict[str, str]:
         """Return path to digest of every file that exists now."""

@@ -40,8 +40,10 @@ class Contrast:
         p: before correction; None: nothing to compare.
         corrected: the same, after it.
         better: probability that a trial of the arm is better, ties half.
+        equal: all values are the same, so there is nothing to test.
+        least_p: the smallest p-value that so many pairs can give; above 5 % they can show nothing.
         smallest: the effect that so many pairs show four times out of five, as a part of the
-            baseline (or of 1, for rates); None: unknown.
+            baseline (or of 1, for rates); None: unknown, or they can show nothing.
         more: repeats (or, for a claim in general, cases) to add so that an effect of 10 % would
             be shown four times out of five; None: unknown.
     """
@@ -57,6 +59,8 @@ class Contrast:
     p: float | None = None
     corrected: float | None = None
     better: float | None = None
+    equal: bool = False
+    least_p: float = 0.0
     smallest: float | None = None
     more: int | None = None
 
@@ -211,18 +215,22 @@ def _contrast(
             left_out += 1
             continue
         pairs.setdefault(case, []).append((first, second))
-    number = sum(len(rows) for rows in pairs.values())
     made = Contrast(
         baseline=names[arms[0]], arm=names[arms[1]], measure=measure.name, scale=measure.scale,
-        pairs=number, left_out=left_out,
+        pairs=sum(len(rows) for rows in pairs.values()), left_out=left_out,
     )  # fmt: skip
     if not pairs:
         return made
+    values = {value for rows in pairs.values() for row in rows for value in row}
+    if len(values) == 1:
+        (value,) = values
+        none = 1.0 if measure.scale == "ratio" else 0.0
+        effect = s.Interval(none, math.nan, math.nan)
+        return replace(made, equal=True, values=(value, value), effect=effect, better=0.5)
     alpha = s.ALPHA / max(1, family)  # the hardest step of Holm's method
     if measure.scale == "rate":
         return _rates(made, pairs, alpha)
-    general = experiment.general and len(pairs) >= s.GENERAL
-    return _values(made, pairs, measure, alpha, general)
+    return _values(made, pairs, measure, alpha, experiment.general)
 
 
 def _rates(made: Contrast, pairs: s.Pairs, alpha: float) -> Contrast:
@@ -246,12 +254,8 @@ def _rates(made: Contrast, pairs: s.Pairs, alpha: float) -> Contrast:
 
 
 def _more_trials(rate: float, number: int, alpha: float, cases: int) -> int | None:
-    needed = number
-    while s.smallest_risk_difference(rate, needed, alpha) > WORTH:
-        if needed > 100_000:
-            return None
-        needed += max(1, needed // 50)
-    return math.ceil((needed - number) / cases)
+    needed = s.least_number(lambda many: s.smallest_risk_difference(rate, many, alpha) <= WORTH)
+    return None if needed is None else max(0, math.ceil((needed - number) / cases))
 
 
 def _values(
@@ -263,16 +267,25 @@ def _values(
     used = s.logs(pairs) if scale == "ratio" else pairs
     first = sum(sum(a for a, _ in rows) / len(rows) for rows in used.values()) / len(used)
     second = sum(sum(b for _, b in rows) / len(rows) for rows in used.values()) / len(used)
-    if general:
+    paired = general and len(used) >= s.GENERAL
+    if paired:
         p, interval = s.across_cases(used)
-        means = {"all": [(0.0, sum(b - a for a, b in rows) / len(rows)) for rows in used.values()]}
-        deviation, number, per = s.spread(means), len(used), 1
+        deviation, number, per, least = (
+            s.spread_of_cases(used),
+            len(used),
+            1,
+            2.0 ** (1 - len(used)),
+        )
     else:
         p, found = s.permutation_p(used), s.t_interval(used)
         interval = found or s.Interval(second - first, math.nan, math.nan)
-        deviation, number, per = s.spread(used), made.pairs, len(used)
+        deviation, number, per, least = s.spread(used), made.pairs, len(used), s.least_p(used)
+    able = least <= alpha
+    smallest = s.smallest_effect(number, deviation, alpha, paired=paired) if able else None
     worth = -math.log1p(-WORTH) if scale == "ratio" else WORTH * abs(first)
-    needed = s.pairs_needed(worth, deviation, alpha) if worth else None
+    needed = s.number_needed(worth, deviation, alpha, paired=paired) if worth else None
+    if needed is not None and not paired:
+        needed = max(needed, per * _enough(per, alpha))
     return replace(
         made,
         scale=scale,
@@ -280,9 +293,18 @@ def _values(
         effect=interval.exp() if scale == "ratio" else interval,
         p=p,
         better=s.improvement(pairs, measure.lower_is_better),
-        smallest=_part(s.smallest_effect(number, deviation, alpha), scale, first),
+        least_p=least,
+        smallest=_part(smallest, scale, first),
         more=None if needed is None else max(0, math.ceil((needed - number) / per)),
     )
+
+
+def _enough(cases: int, alpha: float) -> int:
+    """Return the repeats per case from which on a p-value can be as small as `alpha`."""
+    repeats = 1
+    while 2 / math.comb(2 * repeats, repeats) ** cases > alpha:
+        repeats += 1
+    return repeats
 
 
 def _part(effect: float | None, scale: Scale, baseline: float) -> float | None:

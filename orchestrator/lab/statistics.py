@@ -10,7 +10,8 @@ of a nominal .95, the t interval .948.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from bisect import bisect_left
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import import_module
 from typing import Any
@@ -20,6 +21,7 @@ from orchestrator.errors import UsageError
 SHUFFLES = 9_999
 ALPHA = 0.05
 POWER = 0.8
+MOST = 1_000_000
 GENERAL = 6
 """Cases from which on a claim about cases in general can be made: with fewer, Wilcoxon's test
 cannot reach 5 % whatever is found."""
@@ -59,17 +61,19 @@ def require() -> None:
         ) from error
 
 
-def permutation_p(pairs: Pairs, shuffles: int = SHUFFLES, seed: int = 0) -> float:
+def permutation_p(pairs: Pairs, shuffles: int | None = None, seed: int = 0) -> float:
     """Return the two-sided p-value of no difference, labels shuffled within each case.
 
     The statistic is the mean over cases of the difference of means. It answers for these cases.
 
     Args:
-        shuffles: how often labels are shuffled; the p-value is at least 1 / (shuffles + 1).
+        shuffles: how often labels are shuffled; None: `SHUFFLES`. The p-value is at least
+            1 / (shuffles + 1).
         seed: of the shuffling.
     """
     import numpy as np
 
+    shuffles = SHUFFLES if shuffles is None else shuffles
     rng = np.random.default_rng(seed)
     observed, shuffled = 0.0, np.zeros(shuffles)
     scale = 0.0
@@ -137,61 +141,93 @@ def improvement(pairs: Pairs, lower_is_better: bool = True) -> float:
     return total / len(pairs)
 
 
+def least_p(pairs: Pairs) -> float:
+    """Return the smallest p-value that shuffling labels can give with so many pairs."""
+    ways = math.prod(math.comb(2 * len(rows), len(rows)) for rows in pairs.values())
+    return min(1.0, 2 / ways)
+
+
 def spread(pairs: Pairs) -> float:
-    """Return the standard deviation of the differences around the means of their cases."""
+    """Return the standard deviation of values around the mean of their arm and case."""
     import numpy as np
 
-    found = [np.diff(np.asarray(rows, dtype=float), axis=1).ravel() for rows in pairs.values()]
-    free = sum(len(one) - 1 for one in found)
+    arms = [np.array([row[side] for row in rows]) for rows in pairs.values() for side in (0, 1)]
+    free = sum(len(one) - 1 for one in arms)
     if free < 1:
         return math.nan
-    return math.sqrt(sum(float(((one - one.mean()) ** 2).sum()) for one in found) / free)
+    return math.sqrt(sum(float(((one - one.mean()) ** 2).sum()) for one in arms) / free)
 
 
-def smallest_effect(number: int, deviation: float, alpha: float = ALPHA) -> float | None:
-    """Return the mean difference that `number` pairs show four times out of five.
+def spread_of_cases(pairs: Pairs) -> float:
+    """Return the standard deviation of the mean differences of cases."""
+    import numpy as np
+
+    found = [np.diff(np.asarray(rows, dtype=float), axis=1).mean() for rows in pairs.values()]
+    return float(np.std(found, ddof=1)) if len(found) > 1 else math.nan
+
+
+def smallest_effect(
+    number: int, deviation: float, alpha: float = ALPHA, *, paired: bool = False
+) -> float | None:
+    """Return the difference that a test with so many values shows four times out of five.
 
     Args:
-        deviation: standard deviation of the differences.
+        number: values per arm; or, if they are paired, differences.
+        deviation: standard deviation of values within an arm; or of differences.
         alpha: level of the test, after correction for several comparisons.
+
+    Returns:
+        None: the spread is unknown.
     """
     from scipy.optimize import brentq
-    from statsmodels.stats.power import TTestPower
 
     if number < 2 or math.isnan(deviation):
         return None
     if deviation == 0:
         return 0.0
-    power = TTestPower().power
-
-    def lacking(effect: float) -> float:
-        reached = float(power(effect, number, alpha))
-        return (1.0 if math.isnan(reached) else reached) - POWER
-
-    # Its own solver gives up at few pairs, where effects are many deviations large.
+    # Statsmodels' own solver gives up at few values, where effects are many deviations large.
     high = 1.0
-    while lacking(high) < 0:
+    while _power(high, number, alpha, paired) < POWER:
         high *= 2
-    return float(brentq(lacking, 0.0, high)) * deviation
+    found = brentq(lambda effect: _power(effect, number, alpha, paired) - POWER, 0.0, high)
+    return float(found) * deviation
 
 
-def pairs_needed(effect: float, deviation: float, alpha: float = ALPHA) -> int | None:
-    """Return the number of pairs that show a mean difference four times out of five.
+def number_needed(
+    effect: float, deviation: float, alpha: float = ALPHA, *, paired: bool = False
+) -> int | None:
+    """Return how many values per arm (or differences) show an effect four times out of five.
 
     Args:
         effect: the difference, not 0.
-        deviation: standard deviation of the differences.
+        deviation: as for `smallest_effect`.
     """
-    from statsmodels.stats.power import TTestPower
-
     if math.isnan(deviation):
         return None
-    number = 2
-    if deviation > 0:
-        power, wanted = TTestPower().power, abs(effect) / deviation
-        while float(power(wanted, number, alpha)) < POWER:
-            number += max(1, number // 50)
-    return number
+    if deviation == 0:
+        return 2
+    wanted = abs(effect) / deviation
+    return least_number(lambda number: _power(wanted, number, alpha, paired) >= POWER)
+
+
+def least_number(enough: Callable[[int], bool]) -> int | None:
+    """Return the least number from 2 on that is enough; None: a million is not."""
+    high = 2
+    while not enough(high):
+        high *= 2
+        if high > MOST:
+            return None
+    if high == 2:
+        return high
+    return high // 2 + bisect_left(range(high // 2, high), True, key=enough)
+
+
+def _power(effect: float, number: int, alpha: float, paired: bool) -> float:
+    from statsmodels.stats.power import TTestIndPower, TTestPower
+
+    kind = TTestPower() if paired else TTestIndPower()
+    reached = float(kind.power(effect, number, alpha))
+    return 1.0 if math.isnan(reached) else reached  # so large that it cannot be computed
 
 
 # --- success ----------------------------------------------------------------------------------
@@ -214,16 +250,16 @@ def cmh_p(tables: Sequence[tuple[int, int, int, int]]) -> float:
 
 
 def wilson(successes: int, number: int) -> Interval:
-    """Return a rate with its Wilson interval; with no event, or nothing else, the rule of three."""
+    """Return a rate with its Wilson interval."""
     from statsmodels.stats.proportion import proportion_confint
 
-    rate = successes / number
-    if successes == 0:
-        return Interval(rate, 0.0, min(1.0, 3 / number))
-    if successes == number:
-        return Interval(rate, max(0.0, 1 - 3 / number), 1.0)
     low, high = proportion_confint(successes, number, ALPHA, method="wilson")
-    return Interval(rate, float(low), float(high))
+    return Interval(successes / number, float(low), float(high))
+
+
+def rule_of_three(number: int) -> float:
+    """Return the rate up to which something may happen that did not in so many trials."""
+    return min(1.0, 3 / number)
 
 
 def risk_difference(first: tuple[int, int], second: tuple[int, int]) -> Interval:
@@ -240,16 +276,13 @@ def risk_difference(first: tuple[int, int], second: tuple[int, int]) -> Interval
 
 
 def smallest_risk_difference(rate: float, number: int, alpha: float = ALPHA) -> float:
-    """Return the difference from a rate that `number` trials per arm show four times of five."""
-    from scipy.optimize import brentq
-    from statsmodels.stats.power import NormalIndPower
+    """Return the difference from a rate that `number` trials per arm show four times out of five.
 
-    power = NormalIndPower().power
+    By Cohen's effect size of two rates, the difference of their arcsines.
+    """
+    from scipy.stats import norm
 
-    def lacking(effect: float) -> float:
-        return float(power(effect, number, alpha)) - POWER
-
-    effect = float(brentq(lacking, 0.0, 50.0))
+    effect = float(norm.ppf(1 - alpha / 2) + norm.ppf(POWER)) * math.sqrt(2 / number)
     angle = math.asin(math.sqrt(rate))
     down = math.sin(max(0.0, angle - effect / 2)) ** 2
     up = math.sin(min(math.pi / 2, angle + effect / 2)) ** 2
@@ -264,11 +297,6 @@ def holm(values: Sequence[float]) -> list[float]:
     if not values:
         return []
     return [float(value) for value in multipletests(list(values), method="holm")[1]]
-
-
-def geometric_mean(values: Sequence[float]) -> float:
-    """Return the geometric mean of positive values."""
-    return math.exp(sum(math.log(value) for value in values) / len(values))
 
 
 def logs(pairs: Pairs) -> dict[str, list[tuple[float, float]]]:

@@ -28,10 +28,11 @@ from orchestrator.runtime.context import Context, Site, Work
 from orchestrator.runtime.coordinator import Coordinator, Listener
 from orchestrator.runtime.copies import PrivateCopy
 from orchestrator.runtime.eventlog import EventLog
-from orchestrator.runtime.handling import IN_PLACE, Handling
+from orchestrator.runtime.handling import IN_PLACE, Handling, InPlace
 from orchestrator.runtime.header import Header
 from orchestrator.runtime.interruption import Interruption
 from orchestrator.runtime.modes import Ground, Mode, choose_tests, find_mode
+from orchestrator.runtime.ordering import RecordedOrder
 from orchestrator.runtime.rundir import RunDir
 from orchestrator.runtime.sandbox import SandboxPolicy
 from orchestrator.runtime.scan import withheld_notice
@@ -172,12 +173,17 @@ class Assembly:
     commands: Commands | None
 
     def coordinator(
-        self, machine: Machine, log: EventLog, clock: SystemClock, listeners: Sequence[Listener]
+        self,
+        machine: Machine,
+        log: EventLog,
+        clock: SystemClock,
+        listeners: Sequence[Listener],
+        order: RecordedOrder | None = None,
     ) -> Coordinator:
-        """Return the coordinator of the run, not started."""
+        """Return the coordinator of the run, not started; it keeps a recorded order if given."""
         files = SharedFiles(self.tree, self.blobs) if self.tree else None
         heard = (*listeners, self.handling.heard)
-        return Coordinator(machine, log, clock, files, heard, self.blobs.redactor)
+        return Coordinator(machine, log, clock, files, heard, self.blobs.redactor, order)
 
     @cached_property
     def mode(self) -> Mode:
@@ -191,6 +197,11 @@ class Assembly:
             return IN_PLACE
         limits = self.header.limits
         return self.mode.handling(Ground(self.folder.path, self.tree, self.entries, limits))
+
+    @cached_property
+    def _ordered(self) -> bool:
+        """Whether what an attempt sees follows from the order of requests alone."""
+        return isinstance(self.handling, InPlace) and not self.handling.fresh
 
     def begin(self, coordinator: Coordinator) -> tuple[str, ...]:
         """Start the coordinator and its workers.
@@ -285,8 +296,8 @@ class Assembly:
         view = View(
             copy,
             self.entries,
-            coordinator.changes,
-            lambda path: coordinator.call(look(tree, path)),
+            lambda after: coordinator.changes(after, worker if self._ordered else ""),
+            lambda path: coordinator.look(worker, look(tree, path)),
         )
         seconds = min(COMMAND_SECONDS, 0.9 * self.header.limits.lease)
         by_region = self.header.validate == "region"

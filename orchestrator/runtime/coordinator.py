@@ -51,6 +51,7 @@ from orchestrator.core.task import Task
 from orchestrator.errors import InternalError, OrchestratorError, RunStopped, WorkspaceError
 from orchestrator.runtime.clock import Clock, SystemClock
 from orchestrator.runtime.eventlog import EventLog
+from orchestrator.runtime.order import Asked, Order
 from orchestrator.runtime.redaction import admit
 from orchestrator.secrets import Redactor
 
@@ -142,6 +143,7 @@ class Coordinator:
         listeners: called from the coordinator's thread with the events of each commit; they
             must be quick and must not raise.
         redactor: takes secrets out of what is asked, before it is decided.
+        order: in place of the clock, and of the order in which requests come.
     """
 
     def __init__(
@@ -152,13 +154,16 @@ class Coordinator:
         files: Files | None = None,
         listeners: Sequence[Listener] = (),
         redactor: Redactor | None = None,
+        order: Order | None = None,
     ) -> None:
         self._redactor = redactor or Redactor()
         self._machine, self._log, self._files = machine, log, files
-        self._clock = clock or SystemClock()
-        self._listeners = tuple(listeners)
+        self._order = order
+        self._clock = order or clock or SystemClock()
+        self._listeners = (*listeners, order.heard) if order else tuple(listeners)
         self._mutex = Lock()
-        self._requests: SimpleQueue[tuple[str, Request | None]] = SimpleQueue()
+        self._requests: Order | SimpleQueue[Asked] = order or SimpleQueue()
+        self._cuts: dict[str, int] = {}  # whoever asks to the cut of their last answer
         self._replies: dict[str, SimpleQueue[Reply]] = {}
         self._members: dict[str, Member] = {}
         self._spawn: Callable[[str], Member] | None = None
@@ -211,11 +216,18 @@ class Coordinator:
                 state.files.cut, state.tokens, state.usd,
             )  # fmt: skip
 
-    def changes(self, after: int) -> tuple[int, dict[str, Version]]:
-        """Return the newest cut and what has changed in the workspace since cut `after`."""
+    def changes(self, after: int, worker: str = "") -> tuple[int, dict[str, Version]]:
+        """Return a cut and what has changed since cut `after`: the newest cut, or the one at which
+        the last request of `worker` was decided, so that what it sees follows from the log."""
         with self._mutex:
             files = self._machine.state.files
-            return files.cut, files.changes(after)
+            until = self._cuts.get(worker, files.cut)
+            return until, files.changes(after, until)
+
+    def look(self, worker: str, request: Observe) -> Reply:
+        """Have a file looked at; the worker sees the newest cut until it asks again."""
+        self._cuts.pop(worker, None)
+        return self.call(request)
 
     def assignment(self, task: str) -> tuple[Task, Bounds]:
         """Return a task, one that was added while running included, and its effective scopes."""
@@ -318,7 +330,8 @@ class Coordinator:
         if self._closing:
             return batch or None
         # Last, so that whoever asked in time is heard first; and also when the queue never empties.
-        if not batch or (due is not None and due <= self._clock.now()):
+        ours = self._order is None or not self._order.kept
+        if not batch or (ours and due is not None and due <= self._clock.now()):
             batch.append(("", Tick()))
         return batch
 
@@ -332,49 +345,60 @@ class Coordinator:
 
     def _step(self, batch: list[tuple[str, Request]]) -> None:
         told: list[Event] = []
-        answers: list[tuple[str, Reply]] = []
+        answers: list[tuple[str, Reply, int]] = []
         pending = batch
         while pending:
             steps = self._decide(pending, told)
-            # What effects lead to is asked before anybody is answered: whoever is granted a task
-            # finds the files without what ended attempts wrote.
+            # What effects lead to is asked before anybody is answered.
             pending = []
-            for sender, request, step in steps:
+            for sender, step, cut in steps:
                 for effect in step.effects:
                     if type(effect) is Answer:
-                        answers.append((effect.worker, effect.reply))
+                        answers.append((effect.worker, effect.reply, cut))
                     elif follow := self._carry_out(effect):
                         pending.append(("", follow))
                 if step.reply is not None:
-                    answers.append((sender, step.reply))
-                    if type(request) is Undo and type(step.reply) is Refused:
-                        pending.append(("", self._undo_again(request)))
-        for worker, reply in answers:
+                    answers.append((sender, step.reply, cut))
+        for worker, reply, cut in answers:
             replies = self._replies.get(worker)
             if replies is not None:
+                self._cuts[worker] = cut
                 replies.put(reply)
         self._tell(batch, told)
 
     def _decide(
         self, batch: list[tuple[str, Request]], told: list[Event]
-    ) -> list[tuple[str, Request, Step]]:
-        """Have the machine decide a batch, and record what it decides."""
-        steps: list[tuple[str, Request, Step]] = []
+    ) -> list[tuple[str, Step, int]]:
+        """Have the machine decide a batch, and record what it decides.
+
+        Returns:
+            For each request who asked, what came of it, and the cut as of then.
+        """
+        steps: list[tuple[str, Step, int]] = []
         events: list[Event] = []
         for sender, request in batch:
             asked = admit(request, self._redactor)
-            if isinstance(asked, Refused):
-                steps.append((sender, request, Step((), (), asked)))
-                continue
-            at = self._clock.now()
-            with self._mutex:
-                step = self._machine.handle(at, asked)
-            steps.append((sender, request, step))
+            step = Step((), (), asked) if isinstance(asked, Refused) else self._handle(asked)
+            steps.append((sender, step, self._machine.state.files.cut))
             events.extend(step.events)
         if events:
             self._log.append([encode(event) for event in events])
             told += events
         return steps
+
+    def _handle(self, request: Request) -> Step:
+        """Have a request decided, and at once what it leaves to be undone: whoever is granted a
+        task next finds the files without what ended attempts wrote, and the order of events
+        depends on nothing but the order of requests."""
+        at = self._clock.now()
+        with self._mutex:
+            step = self._machine.handle(at, request)
+        for effect in step.effects:
+            if type(effect) is Unmerge and self._files is not None:
+                more = self._handle(self._undo(effect))
+                events, effects = step.events + more.events, step.effects + more.effects
+                step = Step(events, effects, step.reply)
+        return step
 
     def _tell(self, batch: list[tuple[str, Request]], events: list[Event]) -> None:
         for listener in self._listeners:
@@ -400,20 +424,15 @@ class Coordinator:
             found = self._files.materialise(effect.path, effect.digest, effect.expected)
             if found is not None:
                 return Observe(effect.path, found.digest)
-        elif isinstance(effect, Unmerge):
-            return self._undo(effect.task, effect.attempt, effect.token, effect.path)
         return None
 
-    def _undo(self, task: str, attempt: int, token: int, path: str) -> Undo:
+    def _undo(self, effect: Unmerge) -> Undo:
         """Take an ended attempt's lines out of a file that others have edited since."""
         assert self._files is not None
-        history = self._machine.state.files.history(path)
-        digest = self._files.without(history, token)
-        return Undo(task, attempt, token, path, history[-1].number, digest)
-
-    def _undo_again(self, undo: Undo) -> Undo:
-        """Another undo has changed the file in between: merge once more."""
-        return self._undo(undo.task, undo.attempt, undo.token, undo.path)
+        history = self._machine.state.files.history(effect.path)
+        digest = self._files.without(history, effect.token)
+        number = history[-1].number
+        return Undo(effect.task, effect.attempt, effect.token, effect.path, number, digest)
 
     def _replace(self, name: str) -> None:
         self._members.pop(name, None)

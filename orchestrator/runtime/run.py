@@ -53,6 +53,7 @@ from orchestrator.runtime.header import (
 )
 from orchestrator.runtime.locking import run_lock
 from orchestrator.runtime.modes import find_mode
+from orchestrator.runtime.ordering import recorded_order
 from orchestrator.runtime.redaction import lost_with_secrets, make_redactor
 from orchestrator.runtime.results import RunResult
 from orchestrator.runtime.rundir import STATE, RunDir, new_run_id
@@ -241,11 +242,12 @@ def start(
             manifest=save_manifest(entries, blobs) if tree else "",
             git=git_revision(workspace) if workspace else "",
         )
+        order = recorded_order(actor.model, header)
         log = SqliteLog.create(folder.events, pack(header), durability, redactor)
         stack.callback(log.close)
         machine = make_machine(header, roles, entries)
         assembly = Assembly(header, folder, blobs, tree, entries, roles, actor, commands)
-        coordinator = assembly.coordinator(machine, log, SystemClock(), listeners)
+        coordinator = assembly.coordinator(machine, log, SystemClock(), listeners, order)
         if control:
             stack.enter_context(listening(folder, coordinator))
         failure = blobs.on_failure = DiskFailure(coordinator)

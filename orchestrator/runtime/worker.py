@@ -46,8 +46,6 @@ IDLE_TURNS = 3
 
 _PACKAGE = Path(__file__).resolve().parent.parent
 
-_ENDING = frozenset({"submit", "give_up"})
-
 _ENDED = Refused("lease_ended", "the lease has ended", "claim again")
 
 
@@ -235,9 +233,10 @@ class AgentWork:
     def _took(self, context: Context, number: int, turn: Turn, spent: Spent, waited: float) -> bool:
         """Report what a turn took; False: the lease has ended meanwhile."""
         tools = [call.name for call in turn.calls]
-        # What is kept of a turn goes with the next report; after the last one there is none.
-        last = self._keep([Exchange(turn)]) if _ENDING.intersection(tools) else ""
-        return context.report("write", number, spent, last, ", ".join(tools), waited=waited)
+        # Before anything of it is carried out: whatever becomes of the attempt, what the model
+        # said can be told, and said again (`models.recorded`).
+        said = self._keep([Exchange(turn)])
+        return context.report("write", number, spent, said, ", ".join(tools), waited=waited)
 
     def _no_way_on(self, context: Context, history: list[Exchange], watch: Watch) -> Reply | None:
         if _idle(history):

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import math
+import signal
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
+from types import FrameType
 
 from orchestrator.errors import UsageError, WorkspaceError
 from orchestrator.lab.compare import ArmSummary, Comparison, Contrast, compare
 from orchestrator.lab.experiment import Experiment, cases_of
 from orchestrator.lab.experimentfile import read_experiment
 from orchestrator.lab.outcomes import MEASURES
-from orchestrator.lab.statistics import require
+from orchestrator.lab.statistics import ALPHA, require, rule_of_three
 from orchestrator.lab.trialruns import Advance, Share, conduct
 from orchestrator.lab.trialtables import write_manifest, write_tables
 from orchestrator.runtime.rundir import make_state_folder
@@ -67,10 +70,11 @@ def show_comparison(files: Sequence[Path], wanted: Wanted) -> int:
         f"{count(experiment.total, 'trial')} of {count(len(experiment.all_arms()), 'arm')} "
         f"in {place(out)}"
     )
-    results = conduct(
-        experiment, out, jobs=wanted.jobs, share=share, retry_lost=wanted.retry_lost,
-        listener=_progress,
-    )  # fmt: skip
+    with _terminable():
+        results = conduct(
+            experiment, out, jobs=wanted.jobs, share=share, retry_lost=wanted.retry_lost,
+            listener=_progress,
+        )  # fmt: skip
     write_tables(results, out)
     write_manifest(experiment, results, out)
     comparison = compare(results, experiment)
@@ -159,6 +163,23 @@ def _progress(advance: Advance) -> None:
     complain(text)
 
 
+@contextmanager
+def _terminable() -> Iterator[None]:
+    """Take the end that a batch system asks for (SIGTERM) for a Ctrl-C: trials end with us."""
+
+    def interrupt(number: int, frame: FrameType | None) -> None:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGTERM, interrupt)
+    try:
+        yield
+    except KeyboardInterrupt:
+        complain("Ended what ran. The same command goes on; finished trials are not run again.")
+        raise
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
 # --- what came out ----------------------------------------------------------------------------
 
 
@@ -171,12 +192,19 @@ def headline(comparison: Comparison) -> str:
 
 def _verdict(one: Contrast) -> str:
     label = MEASURES[one.measure].label
+    if one.equal:
+        return (
+            f"no difference at all in {label} between {one.arm} and {one.baseline}: "
+            f"{_value(one, 0)} in all {count(one.pairs, 'pair')}"
+        )
     if one.effect is None or one.corrected is None:
         return f"nothing to compare yet in {label} between {one.arm} and {one.baseline}"
     figures = f"{_effect(one)}, p = {one.corrected:.2g}, {count(one.pairs, 'pair')}"
     if one.shown:
         return f"{label} is {_size(one)} with {one.arm} than with {one.baseline} ({figures})"
     text = f"no difference shown in {label} between {one.arm} and {one.baseline} ({figures}"
+    if one.least_p > ALPHA:
+        text += f"; so few cannot give a p below {one.least_p:.2g}, whatever the difference"
     if one.smallest is not None:
         text += f"; differences below {_percent(one)} would mostly go unseen"
     if one.more:
@@ -230,6 +258,12 @@ def _lines(comparison: Comparison, out: Path) -> Iterator[str]:
             f"{count(failed, 'trial')} did not succeed; their times and tokens are those that "
             "they had taken when they ended."
         )
+    for one in comparison.arms:
+        if one.trials and one.success.estimate == 1:
+            yield (
+                f"No failure in {count(one.trials, 'trial')} of {one.name}: up to "
+                f"{rule_of_three(one.trials):.0%} may still fail (rule of three)."
+            )
     for lost in comparison.lost:
         yield f"Lost (counted as no success, left out of all else): {lost.name}: {lost.failure}"
     if comparison.lost:
@@ -258,7 +292,7 @@ def _table(contrasts: Sequence[Contrast]) -> Iterator[str]:
     for one in contrasts:
         assert one.values is not None
         label = MEASURES[one.measure].label
-        if one.values[0] == one.values[1] and one.p == 1:
+        if one.equal:
             same[label] = None
             continue
         rows.append((

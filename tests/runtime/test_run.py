@@ -411,7 +411,6 @@ def test_the_wall_limit_ends_the_run(tmp_path: Path) -> None:
         ({}, UsageError, "no model is named"),
         ({"model": "orakel:x"}, UsageError, "no model 'orakel'"),
         ({"work": fill, "mode": "shard"}, UsageError, "mode 'shard' is not available"),
-        ({"work": fill, "mode": "worktree"}, UsageError, "mode 'worktree' is not available"),
         ({"work": fill, "workers": 0}, UsageError, "0 workers"),
         ({"work": fill, "workers": -1}, UsageError, "-1 workers"),
     ],

@@ -334,8 +334,9 @@ def test_every_turn_is_kept_as_a_transcript(office: Make) -> None:
         if record.kind == "reported" and "transcript" in json.loads(record.body)
     ]
     kept = [json.loads(desk.blobs.get(digest)) for digest in digests]
-    assert [turn["turn"]["calls"][0]["name"] for turn in kept] == ["read_file", "fly", "submit"]
-    assert kept[1]["results"][0]["is_error"]
+    names = [turn["turn"]["calls"][0]["name"] for turn in kept]
+    assert names == ["read_file", "read_file", "fly", "fly", "submit"]  # given, then answered
+    assert kept[3]["results"][0]["is_error"]
 
 
 # --- whole runs: several agents ---------------------------------------------------------------
