@@ -193,7 +193,8 @@ class SecondReading:
         if self.machine.state.rules.check_base and event.base != current:
             yield f"it is based on version {event.base} of {event.path}, not on {current}"
         attempt = self.machine.state.live[event.token]
-        if self._bounded and not attempt.bounds.may_write(event.path):
+        bounded = self._bounded and self.machine.state.rules.bounded
+        if bounded and not attempt.bounds.may_write(event.path):
             yield f"{event.path} is outside the task's files"
         yield from self._stale(attempt.stale | dict(event.reads), event.path)
 
@@ -226,8 +227,11 @@ class SecondReading:
             yield "there is no output of its tests"
         if not self.machine.state.rules.validate_reads:
             return
-        for path in dict.fromkeys((*attempt.reads, *dict(event.reads), *attempt.written)):
-            number = self._files.get(path, (0, None))[0]
+        known = dict(attempt.written)
+        if self.machine.state.rules.validate_reads:
+            for path in (*attempt.reads, *dict(event.reads), *attempt.written):
+                known[path] = self._files.get(path, (0, None))[0]
+        for path, number in known.items():
             if number > event.cut:
                 yield f"its tests saw cut {event.cut}, and {path} is newer (version {number})"
 

@@ -323,6 +323,8 @@ class StaleRefusals:
         """Take in one event; return the conflicts that it settles."""
         key = (event.task, event.attempt)
         match event:
+            case e.RequestRefused(request="merge", refusal="stale"):
+                return [Conflict(event.task, event.attempt, event.paths, event.why)]
             case e.RequestRefused(refusal="stale") if event.request in _WRITES:
                 self._open.setdefault(key, []).append(event)
             case e.Wrote() if key in self._open:

@@ -22,6 +22,7 @@ from orchestrator.runtime.assembly import make_machine, roles_of
 from orchestrator.runtime.blobs import BlobStore
 from orchestrator.runtime.eventlog import Record, SqliteLog
 from orchestrator.runtime.header import Header, load_manifest, unpack
+from orchestrator.runtime.modes import find_mode
 from orchestrator.runtime.rundir import RunDir
 from orchestrator.runtime.workspace import SharedTree
 from orchestrator.spec.roles import Role
@@ -81,7 +82,7 @@ def replay(run_dir: Path) -> Replay:
         roles, notes = _roles(header)
         entries = load_manifest(header.manifest, blobs) if header.manifest else {}
         second = SecondReading(header, make_machine(header, roles, entries), entries, not notes)
-        replies = Replies(blobs)
+        replies = Replies(blobs, find_mode(header.mode).at_once)
         parting = second.read(_heard(log.read(), replies))
     problems = second.differences() if parting is None else []
     problems += replies.problems

@@ -38,14 +38,16 @@ class Replies:
 
     Args:
         blobs: where the transcripts are.
+        at_once: whether writes were asked for when they were made; otherwise answers to writes
+            cannot be compared with events of the same turn.
 
     Attributes:
         checked: tool results that were compared.
         problems: what does not agree, in sentences.
     """
 
-    def __init__(self, blobs: BlobStore) -> None:
-        self._blobs = blobs
+    def __init__(self, blobs: BlobStore, at_once: bool = True) -> None:
+        self._blobs, self._at_once = blobs, at_once
         self._turns: dict[tuple[str, int], _Turn] = {}
         self.checked = 0
         self.problems: list[str] = []
@@ -77,8 +79,10 @@ class Replies:
             return
         self.checked += len(results)
         for call, result in zip(calls, results, strict=True):
-            if call["name"] in _WRITES:
+            if call["name"] in _WRITES and self._at_once:
                 yield from _write(call, result, turn)
+        if not self._at_once:
+            turn.wrote.clear()
         if turn.wrote and said and not any(call["name"] in _IMPORTS for call in calls):
             seq, wrote = turn.wrote[0]
             yield f"no answer tells of event {seq}, the write of {wrote['path']}"

@@ -19,7 +19,7 @@ import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -27,7 +27,7 @@ from threading import Lock
 from typing import Any
 
 from orchestrator import __version__
-from orchestrator.errors import LogError, OrchestratorError, WorkspaceError
+from orchestrator.errors import LogError, OrchestratorError, UsageError, WorkspaceError
 from orchestrator.lab.experiment import VERSION, Arm, Experiment, Trial
 from orchestrator.lab.outcomes import Figures, Outcome, TaskOutcome, measure_outcome
 from orchestrator.runtime.blobs import BlobStore
@@ -161,11 +161,20 @@ def perform(
 
     Returns:
         None: it was interrupted, and will run again.
+
+    Raises:
+        UsageError: the run refused to begin; so would every other.
     """
     _prepare(folder)
     code = processes.run(_words(folder, trial, experiment), folder / "output.txt")
     if code == _INTERRUPTED or processes.stopped:
         return None
+    if code == UsageError.exit_code:
+        raise UsageError(
+            f"trial {trial.name} refused to begin",
+            why=_said(folder / "output.txt"),
+            fix="mend that; the same command then goes on",
+        )
     made = TrialResult(trial.name, trial.case, trial.arm, trial.seed, "lost")
     if code not in _ENDED:
         return _save(folder, _lost(made, _cause(code, folder / "output.txt")))
@@ -233,9 +242,15 @@ def _cause(code: int, output: Path) -> str:
             return f"its process was ended by {signal.Signals(-code).name}"
         except ValueError:
             return f"its process was ended by signal {-code}"
+    said = _said(output)
+    return f"it ended with exit code {code}{': ' + said if said else ''}"
+
+
+def _said(output: Path) -> str:
+    """Return the line in which a process said what was wrong."""
     lines = output.read_text(encoding="utf-8", errors="replace").splitlines()
-    said = [line for line in lines if line.startswith("error: ")] or lines[-1:]
-    return f"it ended with exit code {code}{': ' + said[0] if said else ''}"
+    errors = [line.removeprefix("error: ") for line in lines if line.startswith("error: ")]
+    return next(iter(errors or lines[-1:]), "")
 
 
 def _save(folder: Path, result: TrialResult) -> TrialResult:
@@ -249,12 +264,3 @@ def _save(folder: Path, result: TrialResult) -> TrialResult:
         os.fsync(file.fileno())
     Path(file.name).replace(folder / _RESULT)
     return result
-
-
-def summary(results: Sequence[TrialResult]) -> Mapping[str, int]:
-    """Return how many trials there are, succeeded, and were lost."""
-    return {
-        "trials": len(results),
-        "succeeded": sum(one.success for one in results),
-        "lost": sum(bool(one.failure) for one in results),
-    }

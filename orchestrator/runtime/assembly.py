@@ -225,7 +225,8 @@ class Assembly:
         if self.actor.function is not None:
             return FunctionWork(self.actor.function)
         assert self.actor.model is not None
-        brief = make_briefer(self.header.goal, self.roles, self.header.seed)
+        header, manners = self.header, self.mode.manners
+        brief = make_briefer(header.goal, self.roles, header.seed, manners)
         boxes = {name: Toolbox(role, coordinator.notes) for name, role in self.roles.items()}
         model, limits = self.actor.model, self.header.limits
         asked = limits.provider
@@ -301,7 +302,7 @@ class Assembly:
         )
         seconds = min(COMMAND_SECONDS, 0.9 * self.header.limits.lease)
         by_region = self.header.validate == "region"
-        live = choose_tests(self.mode) == "live"
+        live = choose_tests(self.mode, self.header.tests) == "live"
         return Site(
             view, tree, self.blobs, commands, seconds, by_region, self.handling, live
         )  # fmt: skip

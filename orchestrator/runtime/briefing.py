@@ -9,6 +9,7 @@ from orchestrator.core.decision import listed
 from orchestrator.core.task import Task
 from orchestrator.models.base import Briefing
 from orchestrator.runtime.context import Context
+from orchestrator.runtime.modes import ONE_TREE
 from orchestrator.spec.roles import Role
 
 _SYSTEM = """\
@@ -19,10 +20,9 @@ each on a task of its own.
 
 What holds for everyone:
 - Use your tools; nothing else has any effect. Paths are relative to the workspace.
-- You can change only the files that your task names. A refused call changes nothing; its text \
-says why and what to do instead.
-- Other agents change other files while you work. When a file that you have read changes, you \
-are told. A write that is based on an older version is refused and shows you what changed.
+- Change only the files that your task names. A refused call changes nothing; its text says why \
+and what to do instead.
+{manners}
 - The task is done when `submit` is accepted. It runs the task's tests itself: your word is not \
 needed, the tests' is.
 - If the task cannot be done as it stands, say so with `give_up` and the reason.
@@ -54,24 +54,29 @@ def seed_of(run: int, task: str, attempt: int) -> int:
     return int.from_bytes(sha256(f"{run}/{task}/{attempt}".encode()).digest()[:8])
 
 
-def make_briefer(goal: str, roles: Mapping[str, Role], seed: int) -> Callable[[Context], Briefing]:
+def make_briefer(
+    goal: str, roles: Mapping[str, Role], seed: int, manners: str = ONE_TREE
+) -> Callable[[Context], Briefing]:
     """Return the function that writes the briefing of an attempt.
 
     Args:
         goal: the plan's goal.
         roles: the roles that the plan's tasks name.
         seed: the run's seed.
+        manners: what the mode tells about working beside others, as items of a list.
     """
 
     def brief(context: Context) -> Briefing:
         task, role = context.task, roles[context.task.role]
-        bounds = context.files.bounds
+        bounds = context.assigned
         own = tuple(path for path in context.files.view.paths() if bounds.may_write(path))
         return Briefing(
             task=task.id,
             attempt=context.attempt,
             seed=seed_of(seed, task.id, context.attempt),
-            system=_SYSTEM.format(role=role.name, description=role.description.strip()),
+            system=_SYSTEM.format(
+                role=role.name, description=role.description.strip(), manners=manners
+            ),
             opening=_opening(goal, context, own),
             tools=role.tools,
             writes=(*bounds.writes.globs, *bounds.shares.globs),
@@ -83,7 +88,7 @@ def make_briefer(goal: str, roles: Mapping[str, Role], seed: int) -> Callable[[C
 
 
 def _opening(goal: str, context: Context, own: tuple[str, ...]) -> str:
-    task, bounds = context.task, context.files.bounds
+    task, bounds = context.task, context.assigned
     text = _OPENING.format(
         goal=goal.strip() or "(none is given)",
         id=task.id,

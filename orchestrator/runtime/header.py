@@ -34,6 +34,7 @@ class Header:
         run: the run's id.
         tasks: the plan's tasks, defaults applied.
         workers: worker threads in force (mode solo has one, whatever was asked).
+        tests: where tests run, ``cut`` or ``live``; "" in logs of before there was a choice.
         model: as on the command line; "" when task functions do the work.
         options: the model's options.
         workspace: directory that the agents change, absolute; "" for a run without files.
@@ -54,6 +55,7 @@ class Header:
     tasks: tuple[Task, ...] = ()
     mode: str = "shared"
     validate: str = "region"
+    tests: str = ""
     limits: Limits = field(default_factory=Limits)
     workers: int = 1
     model: str = ""

@@ -52,7 +52,7 @@ from orchestrator.runtime.header import (
     unpack,
 )
 from orchestrator.runtime.locking import run_lock
-from orchestrator.runtime.modes import find_mode
+from orchestrator.runtime.modes import choose_tests, find_mode
 from orchestrator.runtime.ordering import recorded_order
 from orchestrator.runtime.redaction import lost_with_secrets, make_redactor
 from orchestrator.runtime.results import RunResult
@@ -171,6 +171,7 @@ def start(
     options: Mapping[str, str] | None = None,
     work: Callable[[Context], object] | None = None,
     mode: str | None = None,
+    tests: str | None = None,
     workers: int | None = None,
     into: str | Path | None = None,
     run_dir: str | Path | None = None,
@@ -189,6 +190,7 @@ def start(
         options: options of the model, when it is given by name.
         work: does the tasks in place of a model: called with the context of each attempt.
         mode: coordination mode; None: the plan's.
+        tests: where tests run, ``cut`` or ``live``; None: the plan's, or as the mode has it.
         workers: worker threads; None: the plan's limit.
         into: directory for a copy of the workspace to work on; None: the plan's.
         run_dir: directory for the log and all that is needed to resume; None:
@@ -233,6 +235,7 @@ def start(
             base=str(Path.cwd() if model and isinstance(model, str) else plan.base),
             run=name,
             limits=limits,
+            tests=choose_tests(chosen, tests or plan.tests or ""),
             workers=chosen.workers(count),
             model=actor.name,
             network=plan.sandbox.network,

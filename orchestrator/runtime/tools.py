@@ -96,6 +96,7 @@ class Toolbox:
             lines = "\n".join(f"- {problem}" for problem in problems)
             _record_beyond_role(context, operation, given)
             return Outcome(f"Refused: the arguments of {name} are not right.\n{lines}", True)
+        context.files.refresh()
         try:
             return _TOOLS[name](self, context, **given)
         except OutsideScopeError as refusal:

@@ -12,7 +12,7 @@ from difflib import unified_diff
 
 from orchestrator.core.claims import Bounds
 from orchestrator.core.decision import listed
-from orchestrator.core.files import ABSENT, NOWHERE, FileMap, Version
+from orchestrator.core.files import ABSENT, NOWHERE, Version
 from orchestrator.core.messages import (
     Delete,
     Lease,
@@ -67,7 +67,6 @@ class BranchFiles(AttemptFiles):
         self._before: dict[str, Version] = {}
         self._together: set[str] = set()  # files that somebody else has changed, too
         self._conflicts: dict[str, None] = {}
-        self._names: FileMap | None = None
         self._state = view.cut
 
     @property
@@ -123,9 +122,15 @@ class BranchFiles(AttemptFiles):
         return LEAK if self._leaks(path, data, version) else None
 
     def _clash(self, path: str) -> str:
-        if self._names is None:
-            self._names = FileMap(dict.fromkeys(self.view.paths(), ""))
-        return self._names.clash(path)
+        """Say what of this branch is in the way of a new file; names that some file systems
+        cannot tell apart are noticed when the branch is merged."""
+        parts = path.split("/")
+        for end in range(1, len(parts)):
+            above = "/".join(parts[:end])
+            if self.view.version(above).digest is not None:
+                return f"{above} is a file, so nothing can be below it"
+        folder = any(other.startswith(f"{path}/") for other in self.view.paths())
+        return f"{path} is a directory" if folder else ""
 
     def _standing(self, path: str) -> str:
         """What the attempt has deleted still stands in the shared tree."""
@@ -136,8 +141,6 @@ class BranchFiles(AttemptFiles):
         """Hold a content on top of the trunk's version `base`."""
         digest = None if data is None else self._blobs.put(data)
         mine = Version(base.number, digest, self._lease.token, self._lease.task)
-        if (self.view.version(path).digest is None) != (data is None):
-            self._names = None
         self.view.wrote(path, mine, data)
         self.private[path] = base
         self._known[path] = Known(mine)
@@ -181,7 +184,7 @@ class BranchFiles(AttemptFiles):
         """
         self._before, self.private = self.private, {}
         self._together |= {p for p, base in self._before.items() if self.view.version(p) != base}
-        self.base, self.uncommitted, self._names = head, dict(uncommitted), None
+        self.base, self.uncommitted = head, dict(uncommitted)
         self._conflicts = dict.fromkeys(merge.conflicts)
         self._state += 1
         for path, data in _deletions_first(changes):

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from orchestrator.spec.roles import Role
 
 Validate = Literal["region", "file"]
+Place = Literal["cut", "live"]
 MODES = ("solo", "uncontrolled", "locks", "shared", "worktree")
 """Coordination modes, as the plan's schema names them."""
 
@@ -50,6 +51,7 @@ class Plan:
         limits: what the run may spend.
         mode: coordination mode, one of `MODES`.
         validate: what makes a write stale, a change nearby or any change to the file.
+        tests: where tests run, on a cut or in the shared tree itself; None: as the mode has it.
         workspace: directory of the files that the agents work on; absolute.
         into: directory for a copy of the workspace to work on; absolute; None: work in place.
         roles: directory of role specs, looked at before the built-in ones; absolute.
@@ -67,6 +69,7 @@ class Plan:
     limits: Limits = field(default_factory=Limits)
     mode: str = "shared"
     validate: Validate = "region"
+    tests: Place | None = None
     workspace: Path | None = None
     into: Path | None = None
     roles: Path | None = None

@@ -10,6 +10,7 @@ import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache, lru_cache
+from importlib.metadata import entry_points
 from importlib.resources import files
 from typing import Any, Literal
 
@@ -49,11 +50,15 @@ class Mistake:
     on_key: bool = False
 
 
+_MODES = "orchestrator.modes"  # entry points: see `runtime.modes`
+
+
 @cache
 def plan_schema() -> Mapping[str, Any]:
-    """Return the JSON Schema (draft 2020-12) of plans."""
+    """Return the JSON Schema (draft 2020-12) of plans; it knows the modes of other packages."""
     text = (files("orchestrator.spec") / "plan.schema.json").read_text(encoding="utf-8")
     schema: dict[str, Any] = json.loads(text)
+    schema["properties"]["mode"]["enum"] += [p.name for p in entry_points(group=_MODES)]
     return schema
 
 

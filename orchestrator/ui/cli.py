@@ -89,7 +89,12 @@ def _options(
     callback=_options,
     help="An option of the model; may be repeated.",
 )
-@click.option("--mode", metavar="MODE", help="How agents are coordinated: shared, solo.")
+@click.option(
+    "--mode",
+    metavar="MODE",
+    help="How agents are coordinated: shared, solo, locks, uncontrolled, worktree.",
+)
+@click.option("--tests", metavar="PLACE", help="Where tests run: cut (a copy), live (the tree).")
 @click.option("--workers", type=int, metavar="N", help="Worker threads.")
 @click.option("--into", type=_path, metavar="DIR", help="Work on a fresh copy, made there.")
 @click.option("--run-dir", type=_path, metavar="DIR", help="Directory for the log of the run.")
@@ -105,6 +110,7 @@ def run(
     model: str | None,
     options: dict[str, str],
     mode: str | None,
+    tests: str | None,
     workers: int | None,
     into: Path | None,
     run_dir: Path | None,
@@ -131,9 +137,9 @@ def run(
 
     def begin(progress: Progress) -> Run:
         return start(
-            loaded, model=model, options=options, mode=mode, workers=workers, into=into,
-            run_dir=run_dir, seed=seed, allow_dirty=allow_dirty, listeners=(progress,),
-            control=True,
+            loaded, model=model, options=options, mode=mode, tests=tests, workers=workers,
+            into=into, run_dir=run_dir, seed=seed, allow_dirty=allow_dirty,
+            listeners=(progress,), control=True,
         )  # fmt: skip
 
     return drive(begin, Show(as_json, plain), session)

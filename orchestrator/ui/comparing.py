@@ -19,6 +19,7 @@ from orchestrator.lab.statistics import ALPHA, require, rule_of_three
 from orchestrator.lab.trialruns import Advance, Share, conduct
 from orchestrator.lab.trialtables import write_manifest, write_tables
 from orchestrator.runtime.rundir import make_state_folder
+from orchestrator.spec.plan import Plan
 from orchestrator.ui.output import complain, say, say_json
 from orchestrator.ui.words import count, duration, listed, place
 
@@ -70,13 +71,19 @@ def show_comparison(files: Sequence[Path], wanted: Wanted) -> int:
         f"{count(experiment.total, 'trial')} of {count(len(experiment.all_arms()), 'arm')} "
         f"in {place(out)}"
     )
-    with _terminable():
-        results = conduct(
-            experiment, out, jobs=wanted.jobs, share=share, retry_lost=wanted.retry_lost,
-            listener=_progress,
-        )  # fmt: skip
-    write_tables(results, out)
-    write_manifest(experiment, results, out)
+    try:
+        with _terminable():
+            results = conduct(
+                experiment, out, jobs=wanted.jobs, share=share, retry_lost=wanted.retry_lost,
+                listener=_progress,
+            )  # fmt: skip
+        write_tables(results, out)
+        write_manifest(experiment, results, out)
+    except OSError as error:
+        raise _unwritable(out, error) from error
+    versions = sorted({one.version for one in results})
+    if len(versions) > 1:
+        complain(f"note: trials of several versions of this program: {', '.join(versions)}")
     comparison = compare(results, experiment)
     if wanted.as_json:
         say_json({"headline": headline(comparison), "out": str(out), **comparison.to_json()})
@@ -108,6 +115,22 @@ def _experiment(files: Sequence[Path], wanted: Wanted) -> tuple[Experiment, list
     }
     changes = {key: value for key, value in said.items() if value is not None}
     return replace(experiment, **changes), notes  # type: ignore[arg-type]
+
+
+def model_options(pairs: Sequence[str]) -> tuple[tuple[str, str], ...]:
+    """Return options that were given as ``key=value``.
+
+    Raises:
+        UsageError: one is not of that form, or is given twice.
+    """
+    found: dict[str, str] = {}
+    for pair in pairs:
+        key, equals, value = pair.partition("=")
+        if not key or not equals or key in found:
+            what = "is given twice" if key in found else "is not of the form key=value"
+            raise UsageError(f"option {key!r} {what}", "-M", fix="say for example -M mistakes=0.3")
+        found[key] = value
+    return tuple(found.items())
 
 
 def _words(text: str | None) -> tuple[str, ...] | None:
@@ -142,14 +165,37 @@ def _folder(experiment: Experiment, out: Path | None) -> Path:
         state = make_state_folder(first.base)
         out = state / "experiments" / experiment.name()
     out = out.absolute()
+    for case in experiment.cases:
+        for plan in case.plans.values():
+            _check_apart(out, plan)
     try:
         (out / "trials").mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise WorkspaceError(
-            "the directory of the experiment cannot be made", str(out), str(error.strerror),
-            "name another with --out DIR",
-        ) from error  # fmt: skip
+        raise _unwritable(out, error) from error
     return out
+
+
+def _check_apart(out: Path, plan: Plan) -> None:
+    """Ask whether trials can work on copies of a workspace below a directory."""
+    if plan.workspace is None:
+        return
+    here, there = out.resolve(), plan.workspace.resolve()
+    if here.is_relative_to(there) or there.is_relative_to(here):
+        raise UsageError(
+            "the experiment and the workspace are inside one another",
+            f"{place(out)}, {place(plan.workspace)}",
+            "each trial works on a copy of the workspace, which would then copy itself",
+            "name a directory outside the workspace with --out DIR",
+        )
+
+
+def _unwritable(out: Path, error: OSError) -> WorkspaceError:
+    return WorkspaceError(
+        "the directory of the experiment cannot be written",
+        str(out),
+        error.strerror or str(error),
+        "make room or name another with --out DIR; the same command then goes on",
+    )
 
 
 def _progress(advance: Advance) -> None:
@@ -258,17 +304,25 @@ def _lines(comparison: Comparison, out: Path) -> Iterator[str]:
             f"{count(failed, 'trial')} did not succeed; their times and tokens are those that "
             "they had taken when they ended."
         )
-    for one in comparison.arms:
-        if one.trials and one.success.estimate == 1:
-            yield (
-                f"No failure in {count(one.trials, 'trial')} of {one.name}: up to "
-                f"{rule_of_three(one.trials):.0%} may still fail (rule of three)."
-            )
+    yield from _without_failure(comparison.arms)
     for lost in comparison.lost:
         yield f"Lost (counted as no success, left out of all else): {lost.name}: {lost.failure}"
     if comparison.lost:
         yield "To run lost trials again: --retry-lost."
     yield f"Data: {place(out)}/trials.csv, tasks.csv, manifest.json"
+
+
+def _without_failure(arms: Sequence[ArmSummary]) -> Iterator[str]:
+    """Yield what no failure means, where there are trials enough for it to mean anything."""
+    perfect: dict[int, list[str]] = {}
+    for one in arms:
+        if one.success.estimate == 1 and rule_of_three(one.trials) < 1:
+            perfect.setdefault(one.trials, []).append(one.name)
+    for trials, names in perfect.items():
+        yield (
+            f"No failure in {count(trials, 'trial')} of {listed(names)}: "
+            f"up to {rule_of_three(trials):.0%} may still fail (rule of three)."
+        )
 
 
 def _arms(arms: Sequence[ArmSummary]) -> Iterator[str]:

@@ -132,7 +132,7 @@ def test_no_difference_is_shown_as_seldom_as_it_says_and_a_large_one_often() -> 
     def rejections(effect: float, number: int = 200) -> tuple[float, float]:
         low = covered = 0
         for _ in range(number):
-            noise = rng.normal(0, 0.35, (3, 8, 2)) + [0.0, effect]
+            noise = rng.normal([0.0, effect], 0.35, (3, 8, 2))
             pairs = {str(case): [tuple(row) for row in noise[case]] for case in range(3)}
             low += s.permutation_p(pairs, shuffles=199) <= s.ALPHA
             interval = s.t_interval(pairs)

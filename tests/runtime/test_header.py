@@ -37,6 +37,7 @@ FULL = Header(
     ),
     mode="solo",
     validate="file",
+    tests="live",
     limits=Limits(workers=3, wall=1.5, tokens=10, usd=0.5, attempts=2, turns=4, lease=7.0),
     workers=1,
     model="oracle:ref",

@@ -428,6 +428,26 @@ def test_work_that_fails_alone_does_not_enter_the_queue(place: Place) -> None:
     assert merges_refused(result) == []
 
 
+def test_what_cannot_land_is_taken_back_and_goes_back_to_the_agent(place: Place) -> None:
+    place.file("x.txt", "old\n")
+    said: list[str] = []
+
+    def work(context: Context) -> None:
+        context.write("A.txt", "new\n")
+        context.write("X.TXT", "twin\n")  # one of two that some file systems cannot tell apart
+        reply = context.submit()
+        assert isinstance(reply, Refused)
+        said.append(reply.why)
+        assert not (place.work / "A.txt").exists()
+        context.delete("X.TXT")
+
+    result = place.run(work, Task(id="a", writes=("**",)))
+    assert (result.status, result.tasks["a"].attempts) == ("succeeded", 1)
+    assert "cannot tell the two names apart" in said[0]
+    assert (place.text("A.txt"), place.text("x.txt")) == ("new\n", "old\n")
+    holds_what_was_accepted(place, result)
+
+
 def test_a_change_from_outside_is_merged_as_well(place: Place) -> None:
     place.file("x.txt", lines())
     begun, changed = threading.Event(), threading.Event()
