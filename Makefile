@@ -5,10 +5,10 @@ BIN := $(VENV)/bin
 DEMO ?= examples/minisql
 OUT ?= $(DEMO)/out
 
-.PHONY: help setup demo test check format roles bench stress docs wheel clean
+.PHONY: help setup demo test check format roles bench bench-real stress docs wheel clean
 
 help:  ## List the targets
-	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
 
 setup: $(VENV)/.ready  ## Make the virtual environment
 
@@ -47,7 +47,15 @@ bench: setup  ## Measure against peers; prints ratios
 	$(BIN)/python -m pip install --quiet '.[bench]'
 	$(BIN)/python benchmarks/scopes.py
 	$(BIN)/python benchmarks/sandbox.py
+	$(BIN)/python benchmarks/gate.py
+	$(BIN)/python benchmarks/codegraph.py networkx click
+	$(BIN)/python benchmarks/lint_mutations.py
+	$(BIN)/python benchmarks/simulate.py
+	$(BIN)/python benchmarks/error_rates.py
 	$(BIN)/python benchmarks/coordinator.py
+
+bench-real: setup  ## Rewrite real libraries by each decomposition; their own tests judge
+	$(BIN)/python benchmarks/real.py
 
 stress: setup  ## Long tests: 100,000 simulated schedules, 100 kills, many workers
 	HYPOTHESIS_PROFILE=stress $(BIN)/python -m pytest -m "stress or not stress" tests/core tests/hostile tests/simulation tests/stress

@@ -30,9 +30,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-HERE = Path(__file__).resolve().parent
-# The scripts beside this one come last: none of them may stand before a module of Python's own.
-sys.path[:] = [str(HERE.parent), *(p for p in sys.path if Path(p).resolve() != HERE), str(HERE)]
+# The scripts beside this one come last: none may stand before a module of Python's own.
+sys.path.append(sys.path.pop(0))
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from marking import mark_regions
 from stripping import strip

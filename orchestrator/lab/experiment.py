@@ -143,6 +143,17 @@ class Experiment:
         """The number of trials."""
         return self.repeats * sum(len(self.arms(case)) for case in self.cases)
 
+    def notes(self) -> list[str]:
+        """Return what makes the arms differ in more than was asked for."""
+        if self.workers:
+            return []
+        return [
+            f"the plans of {case.name} ask for different numbers of workers; --workers makes "
+            "them equal"
+            for case in self.cases
+            if len({plan.limits.workers for plan in case.plans.values()}) > 1
+        ]
+
     def trials(self) -> list[Trial]:
         """Return all trials in the order in which they should run."""
         marks = {
@@ -263,7 +274,8 @@ def cases_of(paths: Sequence[Path]) -> tuple[tuple[Case, ...], list[str]]:
         raise PlanError(f"{len(problems)} mistakes in the plans to compare", problems=problems)
     grouped: dict[str, list[Plan]] = {}
     for plan in plans:
-        grouped.setdefault(str(plan.workspace or plan.path), []).append(plan)
+        place = plan.workspace.resolve() if plan.workspace else plan.path
+        grouped.setdefault(str(place), []).append(plan)
     notes = [
         f"the plans {', '.join(_labels(group))} put their goal in different words; they are taken "
         "for one case, because they work on the same codebase"

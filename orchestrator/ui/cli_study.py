@@ -117,6 +117,45 @@ def simulate(plan: Path, **asked: Any) -> None:
     show_simulation(plan, Wanted(**asked))
 
 
+@_command("Cut what is to be done into a plan.")
+@click.argument("directory", type=_path)
+@click.option("--strategy", required=True, metavar="S", help="See docs/decompositions.md.")
+@click.option("-o", "--output", type=_path, metavar="PLAN", help="Where it is written.")
+@click.option("--tasks", type=int, metavar="K", help="How many tasks.")
+@click.option("--seed", type=int, default=0, help="For random.")
+@click.option("--workers", type=int, default=4, help="Who will work at once.")
+@click.option("--files", multiple=True, metavar="GLOB", help="What is to be done.")
+@click.option("--failing", default="", metavar="CMD", help="A pytest command that fails.")
+@click.option("--test", default="", metavar="CMD", help="Test command, with {tests}.")
+@click.option("--trace", default="", metavar="CMD", help="Measure and complete the code graph.")
+@click.option("--model", default="", metavar="MODEL", help="The planner, for model.")
+@click.option("-M", "options", metavar="KEY=VALUE", multiple=True, help="An option of the model.")
+def decompose(
+    directory: Path,
+    strategy: str,
+    output: Path | None,
+    model: str,
+    options: tuple[str, ...],
+    trace: str,
+    **asked: Any,
+) -> int:
+    """Cut what is to be done in a directory into a plan.
+
+    Strategies: modules, hard, interfaces, critical-path, packages, communities, solo, random,
+    model.
+    """
+    from orchestrator.analysis.decompose import Options
+    from orchestrator.ui.comparing import model_options
+    from orchestrator.ui.decomposing import Asked, show_decomposition
+    from orchestrator.ui.graphing import default_cache
+
+    pairs = tuple(model_options(options).items())
+    cut = Asked(
+        strategy, Options(**asked), output, model, pairs, trace, cache=default_cache(directory)
+    )
+    return show_decomposition(directory, cut)
+
+
 # --- after a run ------------------------------------------------------------------------------
 
 
@@ -169,3 +208,29 @@ def score(run: str, **asked: Any) -> None:
     from orchestrator.ui.scoring import Wanted, show_score
 
     show_score(run, Wanted(**asked))
+
+
+@_command("Run an experiment, resumable, and compare its arms.")
+@click.argument("plans", type=_path, nargs=-1, required=True, metavar="PLAN...")
+@click.option("--modes", metavar="LIST", help="Modes with commas, for example solo,shared.")
+@click.option("--models", metavar="LIST", help="Models with commas.")
+@click.option("--workers", metavar="LIST", help="Numbers of workers, for example 2,4.")
+@click.option("--repeats", type=int, metavar="N", help="Seeds per arm and case; 5 by default.")
+@click.option("--seed", type=int, metavar="N", help="The first seed; 0 by default.")
+@click.option("-M", "options", metavar="KEY=VALUE", multiple=True, help="An option of the models.")
+@click.option("--primary", metavar="OUTCOME", help="What decides; makespan by default.")
+@click.option("--judge", metavar="CMD", help="Must pass on the final tree of each trial.")
+@click.option("--claim", type=click.Choice(["cases", "general"]), help="What it is said about.")
+@click.option("--out", type=_path, metavar="DIR", help="Directory of the experiment.")
+@click.option("--jobs", type=int, default=1, metavar="N", help="Trials at the same time.")
+@click.option("--shard", metavar="I/N", help="Run only this part of the trials.")
+@click.option("--retry-lost", is_flag=True, help="Run trials again whose process had died.")
+@_json
+def compare(plans: tuple[Path, ...], options: tuple[str, ...], **asked: Any) -> int:
+    """Run plans under several conditions and say what differs; or the one experiment file given.
+
+    Trials that are finished are never run again: the same command goes on after an interrupt.
+    """
+    from orchestrator.ui.comparing import Wanted, model_options, show_comparison
+
+    return show_comparison(plans, Wanted(options=model_options(options), **asked))

@@ -65,7 +65,7 @@ def show_comparison(files: Sequence[Path], wanted: Wanted) -> int:
     experiment, notes = _experiment(files, wanted)
     experiment.check()
     out = _folder(experiment, wanted.out)
-    for note in notes:
+    for note in (*notes, *experiment.notes()):
         complain(f"note: {note}")
     complain(
         f"{count(experiment.total, 'trial')} of {count(len(experiment.all_arms()), 'arm')} "

@@ -101,6 +101,19 @@ def test_plans_of_one_codebase_are_one_case(tmp_path: Path) -> None:
     assert "fine, coarse" in notes[0]
 
 
+def test_the_same_codebase_may_be_named_in_several_ways(tmp_path: Path) -> None:
+    first = plan(tmp_path, "fine")
+    (tmp_path / "below").mkdir()
+    second = tmp_path / "below" / "fine.yaml"
+    text = first.read_text().replace("workspace: project", "workspace: ../project")
+    second.write_text(text.replace("workers: 4", "workers: 6"))
+    cases, _ = cases_of([first, second])
+    assert [len(case.plans) for case in cases] == [2]
+    made = Experiment(cases=cases)
+    assert "different numbers of workers" in made.notes()[0]
+    assert replace(made, workers=(2,)).notes() == []
+
+
 def test_mistakes_of_all_plans_come_together(tmp_path: Path) -> None:
     for name in ("a", "b"):
         (tmp_path / f"{name}.yaml").write_text(f"version: 1\nname: {name}\ntasks: []\nodd: 1\n")

@@ -1,6 +1,6 @@
 """Does the comparison err as often as it says? Simulated experiments through the whole pipeline.
 
-Run as ``python benchmarks/statistics.py [--experiments N]``. Each experiment is made up: cases of
+Run as ``python benchmarks/error_rates.py [--experiments N]``. Each experiment is made up: cases of
 different size, repeats whose seeds matter or do not, lognormal noise of sd .35 (as published for
 agents), a given effect. It goes through `compare` like a real one. Printed: how often a difference
 is shown where there is none (nominal: 5 %, or for several arms the chance of any), how often one
