@@ -149,7 +149,7 @@ def decompose(
     from orchestrator.ui.decomposing import Asked, show_decomposition
     from orchestrator.ui.graphing import default_cache
 
-    pairs = tuple(model_options(options).items())
+    pairs = model_options(options)
     cut = Asked(
         strategy, Options(**asked), output, model, pairs, trace, cache=default_cache(directory)
     )
