@@ -122,10 +122,14 @@ class Transaction:
             yield Read(self.key, write.path, write.base, write.at, write.seq, write)
 
     def looks(self) -> Iterator[Read]:
-        """Yield what it had last looked at, without what it then wrote itself."""
-        own = {(write.path, write.number) for write in self.writes}
+        """Yield what it had last looked at, without what it then wrote itself.
+
+        Of a file that it edits its bases count. A look at such a file after its last edit shows
+        others' edits on top of its own: it found its lines there, and built nothing on theirs.
+        """
+        own = {write.path: write.number for write in self.writes}
         for read in self.known.values():
-            if (read.path, read.number) not in own:
+            if read.number < own.get(read.path, read.number + 1):
                 yield read
 
 

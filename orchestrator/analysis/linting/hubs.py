@@ -38,11 +38,8 @@ def check_hubs(ground: Ground) -> list[Finding]:
             why = "such a file is edited by whoever adds something"
         else:
             continue
-        apart = tuple(
-            task for task in tasks if not any(ground.order.before(other, task) for other in tasks)
-        )  # whoever comes after another writer goes over what stands there, and waits for nobody
-        if len(apart) > 1:
-            found.append(_hub(ground, path, apart, why))
+        if len(tasks) > 1:
+            found.append(_hub(ground, path, tasks, why))
     return capped(found, ground.these)
 
 
