@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from orchestrator.errors import InternalError, UsageError
+from orchestrator.errors import InternalError
 from orchestrator.spec.plan import load_plan
+from orchestrator.ui.files import check_beside, write_text
 from orchestrator.ui.output import say, say_json
 from orchestrator.ui.words import count
 
@@ -34,8 +34,8 @@ def make_certificate(path: Path, target: Path, *, narrow: Path | None, as_json: 
     Raises:
         PlanError: the plan cannot run.
         RoleError: a role document is not valid.
-        UsageError: a file cannot be written, or the copy would be in another directory.
-        WorkspaceError: git governs the workspace and fails.
+        UsageError: the copy would be in another directory.
+        WorkspaceError: a file cannot be written, or git governs the workspace and fails.
     """
     from orchestrator.analysis.certificate import certify, narrowed
     from orchestrator.analysis.codegraph import build
@@ -45,11 +45,11 @@ def make_certificate(path: Path, target: Path, *, narrow: Path | None, as_json: 
     reads: dict[str, tuple[str, ...]] = {}
     if narrow is not None:
         reads = narrowed(plan, graph)
-        _write(narrow, _copy(path, narrow, reads))
+        write_text(narrow, _copy(path, narrow, reads))
         path, plan = narrow, load_plan(narrow)
     answer = certify(plan, graph)
     if answer.certificate is not None:
-        _write(target, json.dumps(answer.certificate, indent=1, ensure_ascii=False) + "\n")
+        write_text(target, json.dumps(answer.certificate, indent=1, ensure_ascii=False) + "\n")
         _must_hold(target, path)
     if as_json:
         say_json(
@@ -120,20 +120,7 @@ def _copy(path: Path, target: Path, reads: dict[str, tuple[str, ...]]) -> str:
 
     from orchestrator.spec.yamldoc import read_document
 
-    if target.absolute().parent != path.absolute().parent:
-        raise UsageError(
-            "the narrowed plan would be in another directory than the plan",
-            f"--narrow {target}",
-            "relative paths in a plan are relative to its directory",
-            f"write it beside the plan, as in {path.with_suffix('.narrow.yaml')}",
-        )
-    if target.exists() and target.samefile(path):
-        raise UsageError(
-            "the narrowed plan would replace the plan",
-            f"--narrow {target}",
-            "its comments and formatting would be lost",
-            f"name another file, as in {path.with_suffix('.narrow.yaml')}",
-        )
+    check_beside(target, path, what="the narrowed plan", option="--narrow", suffix=".narrow.yaml")
     data: dict[str, Any] = read_document(path).data
     tasks = [
         {**task, "reads": list(reads[task["id"]])} if task["id"] in reads else task
@@ -157,19 +144,3 @@ def _must_hold(certificate: Path, plan: Path) -> None:
             "; ".join(one.what for one in refusals[:5]),
             "report it with the plan; no certificate was written",
         )
-
-
-def _write(path: Path, text: str) -> None:
-    """Write a file by rename, so that nobody reads half of it."""
-    draft = path.with_name(f"{path.name}.{os.getpid()}.tmp")
-    try:
-        draft.write_text(text, encoding="utf-8")
-        draft.replace(path)
-    except OSError as error:
-        draft.unlink(missing_ok=True)
-        raise UsageError(
-            f"{path} cannot be written",
-            str(path),
-            error.strerror or str(error),
-            "name a file in a directory that exists and can be written",
-        ) from error

@@ -11,10 +11,10 @@ from orchestrator.analysis.decomposing.writing import to_yaml
 from orchestrator.analysis.lint import lint
 from orchestrator.analysis.parallelism import parallelism_of
 from orchestrator.analysis.tracing import recall, trace
-from orchestrator.errors import WorkspaceError
 from orchestrator.models.registry import create_model
 from orchestrator.spec.findings import Finding
 from orchestrator.spec.plan import check_plan
+from orchestrator.ui.files import write_text
 from orchestrator.ui.output import complain, say
 from orchestrator.ui.words import count, duration
 
@@ -72,7 +72,7 @@ def show_decomposition(root: Path, asked: Asked) -> int:
     if asked.output is None:
         say(text.rstrip("\n"))
     else:
-        _write(asked.output, text)
+        write_text(asked.output, text)
     found = [*check_plan(made.plan), *lint(made.plan, graph)]
     _tell(made, found, asked.output)
     return 1 if any(finding.severity == "error" for finding in found) else 0
@@ -87,18 +87,6 @@ def _cut(graph: CodeGraph, asked: Asked, share: float | None) -> Decomposition:
         return decompose(graph, asked.strategy, options, recall=share)
     finally:
         model.close()
-
-
-def _write(output: Path, text: str) -> None:
-    try:
-        output.write_text(text, encoding="utf-8")
-    except OSError as error:
-        raise WorkspaceError(
-            f"{output} cannot be written",
-            str(output),
-            error.strerror or str(error),
-            "name a file in a directory that exists",
-        ) from error
 
 
 def _tell(made: Decomposition, found: list[Finding], output: Path | None) -> None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from orchestrator.errors import UsageError, WorkspaceError
+from orchestrator.errors import UsageError
 from orchestrator.lab.blame import Defect
 from orchestrator.lab.mending import mend, mended_text
 from orchestrator.lab.runlog import read_log
@@ -18,6 +18,7 @@ from orchestrator.spec.findings import errors
 from orchestrator.spec.plan import Plan, find
 from orchestrator.spec.yamldoc import read_document
 from orchestrator.ui import reading
+from orchestrator.ui.files import check_beside, write_text
 from orchestrator.ui.output import complain, say, say_json
 from orchestrator.ui.words import count, duration, listed, place
 
@@ -66,13 +67,13 @@ def show_score(run: str, wanted: Wanted) -> None:
     folder = reading.find(run)
     score = score_run(folder.path)
     if wanted.svg is not None:
-        _write(wanted.svg, to_svg(score))
+        write_text(wanted.svg, to_svg(score))
     text = ""
     if wanted.suggest:
         header = read_log(folder.path).header
         text = _suggested(score, header, wanted.output)
         if wanted.output is not None:
-            _write(wanted.output, text)
+            write_text(wanted.output, text)
             _check(wanted.output)
     if wanted.as_json:
         extra: dict[str, Any] = {"suggested": text} if wanted.suggest else {}
@@ -175,7 +176,9 @@ def _task_lines(score: Score) -> Iterator[str]:
 def _suggested(score: Score, header: Header, output: Path | None) -> str:
     data = _plan_data(header)
     if output is not None and header.plan:
-        _beside(output, Path(header.plan))
+        check_beside(
+            output, Path(header.plan), what="the mended plan", option="-o", suffix=".mended.yaml"
+        )
     mends = mend(score)
     mended = {task.id: task for task in score.tasks}
     for name, change in mends.items():
@@ -220,37 +223,8 @@ def _plan_data(header: Header) -> Mapping[str, Any]:
     return data
 
 
-def _beside(output: Path, plan: Path) -> None:
-    if output.absolute().parent.resolve() != plan.parent.resolve():
-        raise UsageError(
-            "the mended plan would be in another directory than the plan",
-            f"-o {output}",
-            "relative paths in a plan are relative to its directory",
-            f"write it beside the plan, as in {plan.with_suffix('.mended.yaml')}",
-        )
-    if output.exists() and output.samefile(plan):
-        raise UsageError(
-            "the mended plan would replace the plan",
-            f"-o {output}",
-            "its comments and formatting would be lost",
-            f"name another file, as in {plan.with_suffix('.mended.yaml')}",
-        )
-
-
 def _check(path: Path) -> None:
     """Say on standard error what is still worth knowing about the mended plan."""
     _, findings = find(path)
     for finding in errors(findings):
         complain(str(finding))
-
-
-def _write(path: Path, text: str) -> None:
-    try:
-        path.write_text(text, encoding="utf-8")
-    except OSError as error:
-        raise WorkspaceError(
-            "the file cannot be written",
-            str(path),
-            error.strerror or str(error),
-            "name a file in a directory that exists and is writable",
-        ) from error

@@ -6,12 +6,13 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from orchestrator.errors import UsageError, WorkspaceError
+from orchestrator.errors import UsageError
 from orchestrator.lab.durations import Lognormal
 from orchestrator.lab.fitting import Fit, fit
 from orchestrator.lab.simulate import Forecast, Setting, Simulation, simulate
 from orchestrator.lab.speedupsvg import to_svg
 from orchestrator.lab.virtualrun import Provider
+from orchestrator.ui.files import write_text
 from orchestrator.ui.linting import load_and_warn
 from orchestrator.ui.output import say, say_json
 from orchestrator.ui.reading import find
@@ -74,7 +75,7 @@ def show_simulation(path: Path, wanted: Wanted) -> None:
         provider=_provider(limited, learnt),
     )
     if wanted.plot is not None:
-        _write(wanted.plot, to_svg(simulation))
+        write_text(wanted.plot, to_svg(simulation))
     if wanted.as_json:
         asked = {"sigma": durations.curve.sigma, "failing": durations.failing}
         said = {"durations": learnt.to_json() if learnt else asked}
@@ -113,18 +114,6 @@ def _provider(limited: Provider, learnt: Fit | None) -> Provider:
     if learnt is None or not learnt.turns:
         return limited
     return replace(limited, turns=learnt.turns, tokens=learnt.tokens or limited.tokens)
-
-
-def _write(path: Path, text: str) -> None:
-    try:
-        path.write_text(text, encoding="utf-8")
-    except OSError as error:
-        raise WorkspaceError(
-            "the file cannot be written",
-            str(path),
-            error.strerror or str(error),
-            "name a file in a directory that exists and is writable",
-        ) from error
 
 
 # --- in words ---------------------------------------------------------------------------------

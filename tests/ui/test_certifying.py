@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import yaml
 
-from orchestrator.errors import PlanError, UsageError
+from orchestrator.errors import PlanError, UsageError, WorkspaceError
 from orchestrator.spec.plan import load_plan
 from orchestrator.ui.certifying import make_certificate, verify_certificate
 
@@ -100,7 +100,7 @@ def test_the_narrowed_copy_stays_beside_the_plan(folder: Path) -> None:
 
 def test_what_cannot_be_read_or_written(folder: Path) -> None:
     plan, copy = folder / "plan.yaml", folder / "narrow.yaml"
-    with pytest.raises(UsageError, match="cannot be written"):
+    with pytest.raises(WorkspaceError, match="cannot be written"):
         make_certificate(plan, folder / "no" / "c.json", narrow=copy, as_json=False)
     with pytest.raises(PlanError):
         make_certificate(folder / "nothing.yaml", folder / "c.json", narrow=None, as_json=False)
