@@ -13,7 +13,7 @@ from orchestrator.analysis.parallelism import parallelism_of
 from orchestrator.analysis.tracing import recall, trace
 from orchestrator.models.registry import create_model
 from orchestrator.spec.findings import Finding
-from orchestrator.spec.plan import check_plan
+from orchestrator.spec.plan import Plan, check_plan
 from orchestrator.ui.files import write_text
 from orchestrator.ui.output import complain, say
 from orchestrator.ui.words import count, duration
@@ -82,8 +82,12 @@ def _cut(graph: CodeGraph, asked: Asked, share: float | None) -> Decomposition:
     if not asked.model:
         return decompose(graph, asked.strategy, asked.options, recall=share)
     model = create_model(asked.model, dict(asked.model_options), Path.cwd())
+
+    def check(plan: Plan) -> list[Finding]:
+        return [*check_plan(plan), *lint(plan, graph)]
+
     try:
-        options = replace(asked.options, model=model)
+        options = replace(asked.options, model=model, check=check)
         return decompose(graph, asked.strategy, options, recall=share)
     finally:
         model.close()

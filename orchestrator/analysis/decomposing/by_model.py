@@ -104,6 +104,10 @@ def _notice(turn: Turn, desk: _Desk) -> str:
     return f"Nothing was proposed. Call propose_plan; {desk.left} proposals are left."
 
 
+_COLLIDING = frozenset(("overlap", "missing-dependency", "backward-dependency", "read-write"))
+"""Warnings that a proposal may not have: they are about what makes tasks collide."""
+
+
 class _Desk:
     """Answers the planner's calls.
 
@@ -140,7 +144,7 @@ class _Desk:
         cut, wrong = read_proposal(self._survey, given)
         if not wrong:
             found = self._check(cut)
-            wrong = [one for one in found if one.severity == "error" or one.code == "overlap"]
+            wrong = [one for one in found if one.severity == "error" or one.code in _COLLIDING]
         self.wrong = tuple(wrong)
         if not wrong:
             self.accepted = cut
