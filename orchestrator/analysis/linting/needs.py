@@ -97,8 +97,8 @@ def _of_file(
     if owners:
         edge = edges.between(source, target)
         for on in owners:
-            if any(ground.order.before(other, on) for other in owners):
-                continue  # it comes after another who writes the file, and only goes over it
+            if ground.order.before(task, on) and any(ground.order.before(o, on) for o in owners):
+                continue  # it comes last, and only goes over what another has written before
             yield Need(task, on, edge.strength, source, target, edge.line, test, edge.breaks)
 
 
