@@ -30,10 +30,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-# The scripts beside this one come last: none may stand before a module of Python's own.
-sys.path.append(sys.path.pop(0))
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
-
 from marking import mark_regions
 from stripping import strip
 

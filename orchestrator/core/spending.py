@@ -10,13 +10,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Literal
 
 from orchestrator.core import events as e
 from orchestrator.core.decision import Decision, PendingReport, lease_ended
 from orchestrator.core.ledger import Account
-from orchestrator.core.limits import Budget
+from orchestrator.core.limits import Budget, Limits
 from orchestrator.core.messages import Answer, Done, GiveUp, Reply, Report, Spent
 from orchestrator.core.records import LiveAttempt
+from orchestrator.core.task import Task
 
 
 def report(d: Decision, request: Report) -> Reply | None:
@@ -175,9 +177,9 @@ def _end_for_role(d: Decision, attempt: LiveAttempt, role: str, limit: str, most
 
 @dataclass(frozen=True, slots=True)
 class _Short:
-    """A reservation that does not fit, and where."""
+    """A reservation that does not fit, and in whose account."""
 
-    level: str
+    whose: Literal["task", "role", "run"]
     limit: str
     most: float
     left: float
@@ -187,57 +189,59 @@ class _Short:
 def _reserve(d: Decision, attempt: LiveAttempt, expects: Spent, *, again: bool = False) -> bool:
     """Reserve what a turn may cost. False: it waits, or the limit has been reached."""
     lease = attempt.lease
-    short = _short(d, lease.task, expects)
+    task = d.state.records[lease.task].task
+    short = _short(d, task, expects)
     if short is None:
         d.emit(e.Reserved(d.at, lease.task, lease.attempt, lease.token, expects))
         return True
-    if short.level != "task" and _others_may_give_back(d, short.level):
+    if _others_may_give_back(d, short, task.role):
         if not again:
             d.emit(e.BudgetWaits(d.at, lease.task, lease.attempt, lease.token, short.limit))
         return False
+    if short.whose == "run":
+        d.reach_limit(short.limit, short.most)
+        return False
+    if short.whose == "role":
+        d.reach_role_limit(task.role, short.limit, short.most)
+    whose = f"role {task.role}" if short.whose == "role" else short.whose
     why = (
-        f"the next turn may take {short.wanted:g} {short.limit}, and the {short.level} has "
+        f"the next turn may take {short.wanted:g} {short.limit}, and the {whose} has "
         f"{max(0.0, short.left):g} left of its {short.most:g}"
     )
-    if short.level == "run":
-        d.reach_limit(short.limit, short.most)
-    elif short.level == "task":
-        d.end_attempt(attempt, "limit", why, final=True)
-    else:
-        role = short.level.removeprefix("role ")
-        d.reach_role_limit(role, short.limit, short.most)
-        d.end_attempt(attempt, "limit", why, counts=False)
+    for_good = short.whose == "task"
+    d.end_attempt(attempt, "limit", why, counts=for_good, final=for_good)
     return False
 
 
-def _short(d: Decision, name: str, expects: Spent) -> _Short | None:
+def _short(d: Decision, task: Task, expects: Spent) -> _Short | None:
     """Say where a reservation does not fit; None when it does."""
-    task, limits, ledger = d.state.records[name].task, d.rules.limits, d.state.ledger
-    role = limits.roles.get(task.role, Budget())
-    for level, tokens, usd, account in (
-        ("task", task.tokens, task.usd, ledger.task(name)),
-        (f"role {task.role}", role.tokens, role.usd, ledger.role(task.role)),
-        ("run", limits.tokens, limits.usd, ledger.run),
-    ):
-        if tokens is not None:
-            left = tokens - account.tokens - account.held_tokens
+    limits, ledger = d.rules.limits, d.state.ledger
+    budget = limits.roles.get(task.role, Budget())
+    accounts: tuple[tuple[Literal["task", "role", "run"], Task | Budget | Limits, Account], ...] = (
+        ("task", task, ledger.task(task.id)),
+        ("role", budget, ledger.role(task.role)),
+        ("run", limits, ledger.run),
+    )
+    for whose, most, used in accounts:
+        if most.tokens is not None:
+            left = most.tokens - used.tokens - used.held_tokens
             if expects.tokens > left:
-                return _Short(level, "tokens", tokens, left, expects.tokens)
-        if usd is not None and expects.usd:
-            spare = usd - account.usd - account.held_usd
+                return _Short(whose, "tokens", most.tokens, left, expects.tokens)
+        if most.usd is not None and expects.usd:
+            spare = most.usd - used.usd - used.held_usd
             if expects.usd > spare:
-                return _Short(level, "usd", usd, spare, expects.usd)
+                return _Short(whose, "usd", most.usd, spare, expects.usd)
     return None
 
 
-def _others_may_give_back(d: Decision, level: str) -> bool:
+def _others_may_give_back(d: Decision, short: _Short, role: str) -> bool:
     """Whether a turn under way holds a reservation in the same account.
 
-    Not one of an attempt that is itself waiting for something: two could wait for each other.
+    A task has one attempt at a time, so none does in its own. Nor does one of an attempt that
+    is itself waiting for something: two could wait for each other.
     """
-    role = level.removeprefix("role ") if level != "run" else None
-    return any(
-        (role is None or held.role == role)
+    return short.whose != "task" and any(
+        (short.whose == "run" or held.role == role)
         and token not in d.desk.widening
         and token not in d.desk.submitting
         for token, held in d.state.ledger.reservations.items()

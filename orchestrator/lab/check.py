@@ -45,7 +45,7 @@ def check_run(
         return report
     if tree is None:
         return report.with_more((), ("the run has no workspace, so there are no tests to run",))
-    found = retest(header.tasks, events, entries, tree, commands)
+    found = retest(header, events, entries, tree, commands)
     return report.with_more(found.anomalies, found.notes)
 
 

@@ -13,9 +13,9 @@ from __future__ import annotations
 
 import shlex
 import tempfile
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 from orchestrator.core.events import Added, Event
@@ -23,9 +23,10 @@ from orchestrator.core.task import Task
 from orchestrator.lab.anomalies import Anomaly
 from orchestrator.lab.transactions import FileVersion, Transaction, Transactions
 from orchestrator.runtime.blobs import BlobStore
-from orchestrator.runtime.commands import CommandResult, Commands, SubprocessCommands
+from orchestrator.runtime.commands import CommandResult, Commands
 from orchestrator.runtime.copies import Change, PrivateCopy
-from orchestrator.runtime.sandbox import SandboxPolicy
+from orchestrator.runtime.header import Header
+from orchestrator.runtime.sandboxed import sandboxed_commands
 from orchestrator.runtime.scan import Entry
 from orchestrator.runtime.workspace import SharedTree
 
@@ -51,7 +52,7 @@ class Retest:
 
 
 def retest(
-    tasks: Iterable[Task],
+    header: Header,
     events: Sequence[Event],
     entries: Mapping[str, Entry],
     tree: SharedTree,
@@ -60,7 +61,7 @@ def retest(
     """Run the tests of accepted tasks again, in a copy of the tree; the tree is only read.
 
     Args:
-        tasks: the plan's tasks.
+        header: of the run's log.
         events: what was recorded, in order.
         entries: the files that were there at the start.
         tree: the shared tree.
@@ -70,8 +71,8 @@ def retest(
         WorkspaceError: files are lost.
     """
     added = [task for event in events if isinstance(event, Added) for task in event.tasks]
-    known = {task.id: task for task in (*tasks, *added)}
-    with _bench(tree, commands) as bench:
+    known = {task.id: task for task in (*header.tasks, *added)}
+    with _bench(header, tree, commands) as bench:
         again = _Again(Transactions(events), entries, bench)
         for number, one in enumerate(again.accepted, 1):
             task = known.get(one.key[0])
@@ -87,17 +88,13 @@ class _Bench:
 
 
 @contextmanager
-def _bench(tree: SharedTree, commands: Commands | None) -> Iterator[_Bench]:
+def _bench(header: Header, tree: SharedTree, commands: Commands | None) -> Iterator[_Bench]:
     with tempfile.TemporaryDirectory(prefix="orchestrator-") as name:
         folder = Path(name)
         (folder / ".ignore").write_text("!*\n", encoding="utf-8")
-        end = folder / "pytest.ini"  # pytest's search for settings ends here
-        end.write_text("[pytest]\n", encoding="utf-8")
         if commands is None:
-            policy = SandboxPolicy.for_links(tree.links())
-            policy = replace(policy, read=(*policy.read, end))
             outputs = BlobStore(folder / "blobs", durable=False)  # a check leaves the run alone
-            commands = SubprocessCommands(outputs, policy=policy)
+            commands = sandboxed_commands(header, tree, outputs, folder, (tree.root,))
         yield _Bench(PrivateCopy(folder / "tree", tree), commands)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
@@ -34,7 +34,7 @@ from orchestrator.runtime.interruption import Interruption
 from orchestrator.runtime.modes import Ground, Mode, choose_tests, find_mode
 from orchestrator.runtime.ordering import RecordedOrder
 from orchestrator.runtime.rundir import RunDir
-from orchestrator.runtime.sandbox import SandboxPolicy
+from orchestrator.runtime.sandboxed import sandboxed_commands
 from orchestrator.runtime.scan import withheld_notice
 from orchestrator.runtime.sharedfiles import SharedFiles, look
 from orchestrator.runtime.tools import Toolbox
@@ -278,17 +278,8 @@ class Assembly:
     def _sandboxed(self) -> SubprocessCommands:
         if self.tree is None:
             return SubprocessCommands(self.blobs)
-        # pytest looks for its settings in every folder above, and those of the user's cannot be
-        # read from inside: here the search ends.
-        end = self.folder.copies / "pytest.ini"
-        end.write_text("[pytest]\n")
-        policy = SandboxPolicy.asked(
-            self.header.network,
-            self.header.read,
-            links=self.tree.links(),
-            apart=(self.tree.root, self.folder.path),
-        )
-        return SubprocessCommands(self.blobs, policy=replace(policy, read=(*policy.read, end)))
+        apart = (self.tree.root, self.folder.path)
+        return sandboxed_commands(self.header, self.tree, self.blobs, self.folder.copies, apart)
 
     def _site(
         self, worker: str, tree: SharedTree, coordinator: Coordinator, commands: Commands

@@ -13,17 +13,14 @@ import re
 from dataclasses import dataclass
 
 from orchestrator.models.base import Exchange
+from orchestrator.models.recorded_text import steady
 
-_PASSING = re.compile(
-    r"\b\d+(?:\.\d+)?\s?(?:ms|s|sec|seconds)\b"  # how long it took
-    r"|\b0x[0-9a-fA-F]+\b"  # where it lay in memory
-    r"|\b\d{1,2}:\d{2}(?::\d{2})?(?:\.\d+)?\b"  # what time it was
-)
+_SHORT_ADDRESS = re.compile(r"\b0x[0-9a-fA-F]+\b")
 
 
 def gist(output: str) -> str:
     """Return what a command printed, without what differs from run to run for no reason."""
-    return _PASSING.sub("#", output)
+    return _SHORT_ADDRESS.sub("ADDRESS", steady(output))
 
 
 @dataclass(slots=True)

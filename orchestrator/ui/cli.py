@@ -64,20 +64,6 @@ def cli() -> None:
 # --- running ----------------------------------------------------------------------------------
 
 
-def _options(
-    context: click.Context, parameter: click.Parameter, pairs: tuple[str, ...]
-) -> dict[str, str]:
-    found: dict[str, str] = {}
-    for pair in pairs:
-        key, equals, value = pair.partition("=")
-        if not key or not equals:
-            raise click.BadParameter(f"{pair!r} is not of the form key=value")
-        if key in found:
-            raise click.BadParameter(f"{key!r} is given twice")
-        found[key] = value
-    return found
-
-
 @cli.command(short_help="Run a plan, with live progress.")
 @click.argument("plan", type=_path)
 @click.option("--model", metavar="MODEL", help="oracle:DIR, scripted:FILE, anthropic[:MODEL].")
@@ -86,7 +72,6 @@ def _options(
     "options",
     metavar="KEY=VALUE",
     multiple=True,
-    callback=_options,
     help="An option of the model; may be repeated.",
 )
 @click.option(
@@ -108,7 +93,7 @@ def run(
     session: Session,
     plan: Path,
     model: str | None,
-    options: dict[str, str],
+    options: tuple[str, ...],
     mode: str | None,
     tests: str | None,
     workers: int | None,
@@ -128,8 +113,10 @@ def run(
     from orchestrator.ui.driving import Show, drive
     from orchestrator.ui.limiting import changed_limits
     from orchestrator.ui.linting import load_and_warn
+    from orchestrator.ui.pairs import model_options
     from orchestrator.ui.progress import Progress
 
+    pairs = dict(model_options(options))
     loaded = load_and_warn(plan)
     limits = changed_limits(loaded.limits, others)
     if limits is not None:
@@ -137,7 +124,7 @@ def run(
 
     def begin(progress: Progress) -> Run:
         return start(
-            loaded, model=model, options=options, mode=mode, tests=tests, workers=workers,
+            loaded, model=model, options=pairs, mode=mode, tests=tests, workers=workers,
             into=into, run_dir=run_dir, seed=seed, allow_dirty=allow_dirty,
             listeners=(progress,), control=True,
         )  # fmt: skip

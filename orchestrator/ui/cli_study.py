@@ -145,9 +145,9 @@ def decompose(
     model.
     """
     from orchestrator.analysis.decompose import Options
-    from orchestrator.ui.comparing import model_options
     from orchestrator.ui.decomposing import Asked, show_decomposition
     from orchestrator.ui.graphing import default_cache
+    from orchestrator.ui.pairs import model_options
 
     pairs = model_options(options)
     cut = Asked(
@@ -231,6 +231,7 @@ def compare(plans: tuple[Path, ...], options: tuple[str, ...], **asked: Any) -> 
 
     Trials that are finished are never run again: the same command goes on after an interrupt.
     """
-    from orchestrator.ui.comparing import Wanted, model_options, show_comparison
+    from orchestrator.ui.comparing import Wanted, show_comparison
+    from orchestrator.ui.pairs import model_options
 
     return show_comparison(plans, Wanted(options=model_options(options), **asked))

@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import math
-import signal
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from types import FrameType
 
 from orchestrator.errors import UsageError, WorkspaceError
 from orchestrator.lab.compare import ArmSummary, Comparison, Contrast, compare
@@ -21,6 +18,7 @@ from orchestrator.lab.trialtables import write_manifest, write_tables
 from orchestrator.runtime.rundir import make_state_folder
 from orchestrator.spec.plan import Plan
 from orchestrator.ui.output import complain, say, say_json
+from orchestrator.ui.signals import terminable
 from orchestrator.ui.words import count, duration, listed, place
 
 
@@ -72,13 +70,16 @@ def show_comparison(files: Sequence[Path], wanted: Wanted) -> int:
         f"in {place(out)}"
     )
     try:
-        with _terminable():
+        with terminable():
             results = conduct(
                 experiment, out, jobs=wanted.jobs, share=share, retry_lost=wanted.retry_lost,
                 listener=_progress,
             )  # fmt: skip
         write_tables(results, out)
         write_manifest(experiment, results, out)
+    except KeyboardInterrupt:
+        complain("Ended what ran. The same command goes on; finished trials are not run again.")
+        raise
     except OSError as error:
         raise _unwritable(out, error) from error
     versions = sorted({one.version for one in results})
@@ -115,22 +116,6 @@ def _experiment(files: Sequence[Path], wanted: Wanted) -> tuple[Experiment, list
     }
     changes = {key: value for key, value in said.items() if value is not None}
     return replace(experiment, **changes), notes  # type: ignore[arg-type]
-
-
-def model_options(pairs: Sequence[str]) -> tuple[tuple[str, str], ...]:
-    """Return options that were given as ``key=value``.
-
-    Raises:
-        UsageError: one is not of that form, or is given twice.
-    """
-    found: dict[str, str] = {}
-    for pair in pairs:
-        key, equals, value = pair.partition("=")
-        if not key or not equals or key in found:
-            what = "is given twice" if key in found else "is not of the form key=value"
-            raise UsageError(f"option {key!r} {what}", "-M", fix="say for example -M mistakes=0.3")
-        found[key] = value
-    return tuple(found.items())
 
 
 def _words(text: str | None) -> tuple[str, ...] | None:
@@ -207,23 +192,6 @@ def _progress(advance: Advance) -> None:
     if advance.seconds_left:
         text += f"; about {duration(advance.seconds_left)} left"
     complain(text)
-
-
-@contextmanager
-def _terminable() -> Iterator[None]:
-    """Take the end that a batch system asks for (SIGTERM) for a Ctrl-C: trials end with us."""
-
-    def interrupt(number: int, frame: FrameType | None) -> None:
-        raise KeyboardInterrupt
-
-    before = signal.signal(signal.SIGTERM, interrupt)
-    try:
-        yield
-    except KeyboardInterrupt:
-        complain("Ended what ran. The same command goes on; finished trials are not run again.")
-        raise
-    finally:
-        signal.signal(signal.SIGTERM, before)
 
 
 # --- what came out ----------------------------------------------------------------------------

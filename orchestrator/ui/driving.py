@@ -5,10 +5,9 @@ from __future__ import annotations
 import os
 import signal
 import sys
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
-from types import FrameType
 from typing import NoReturn, TextIO
 
 from orchestrator.core.messages import RunStatus
@@ -20,6 +19,7 @@ from orchestrator.ui.failures import INTERRUPTED, Session
 from orchestrator.ui.lines import Narrator
 from orchestrator.ui.progress import Progress, choose_screen
 from orchestrator.ui.record import Record, read_record
+from orchestrator.ui.signals import terminable
 from orchestrator.ui.summary import Summary, summarise
 from orchestrator.ui.words import count, place, run_name
 
@@ -67,7 +67,7 @@ def drive(begin: Begin, show: Show, session: Session, board: Board | None = None
         The exit code.
     """
     progress = Progress()
-    with _terminable():
+    with terminable():
         run = begin(progress)
         session.run_dir = run.folder.path
         for notice in run.notices:
@@ -113,20 +113,6 @@ def _leave(run: Run, progress: Progress) -> NoReturn:
     name = run_name(run.folder.path)
     output.complain(f"Left at once. Go on with: orchestrator resume {name}")
     os._exit(INTERRUPTED)
-
-
-@contextmanager
-def _terminable() -> Iterator[None]:
-    """Take the end that a batch system asks for (SIGTERM) for a Ctrl-C."""
-
-    def interrupt(number: int, frame: FrameType | None) -> None:
-        raise KeyboardInterrupt
-
-    before = signal.signal(signal.SIGTERM, interrupt)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
 
 
 def _conclude(result: RunResult, show: Show) -> int:

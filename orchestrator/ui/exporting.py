@@ -14,8 +14,9 @@ from pathlib import Path
 from typing import Any
 
 from orchestrator.core.states import TaskState
-from orchestrator.errors import LogError, UsageError, WorkspaceError
+from orchestrator.errors import LogError, UsageError
 from orchestrator.runtime.blobs import BlobStore
+from orchestrator.ui.files import write_text
 from orchestrator.ui.output import say
 from orchestrator.ui.reading import find
 from orchestrator.ui.reporting.story import Attempt, Mark, Story, read_story
@@ -62,13 +63,7 @@ def write_inspect(run_dir: Path, output: Path) -> Path:
         LogError: the log cannot be read.
     """
     text = json.dumps(inspect_log(read_story(run_dir)), ensure_ascii=False, indent=1)
-    try:
-        output.write_bytes(text.encode(errors="replace"))
-    except OSError as error:
-        raise WorkspaceError(
-            "the log cannot be written", str(output), error.strerror or str(error),
-            "name a file in a directory that exists with -o",
-        ) from error  # fmt: skip
+    write_text(output, text, what="the log", lossy=True)
     return output
 
 

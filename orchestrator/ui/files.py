@@ -7,17 +7,23 @@ from pathlib import Path
 from orchestrator.errors import UsageError, WorkspaceError
 
 
-def write_text(path: Path, text: str) -> None:
+def write_text(path: Path, text: str, *, what: str = "the file", lossy: bool = False) -> None:
     """Write a file.
+
+    Args:
+        path: where.
+        text: what.
+        what: what the file is, for people.
+        lossy: put a question mark for what UTF-8 cannot hold (half of a surrogate pair).
 
     Raises:
         WorkspaceError: it cannot be written.
     """
     try:
-        path.write_text(text, encoding="utf-8")
+        path.write_text(text, encoding="utf-8", errors="replace" if lossy else "strict")
     except OSError as error:
         raise WorkspaceError(
-            "the file cannot be written",
+            f"{what} cannot be written",
             str(path),
             error.strerror or str(error),
             "name a file in a directory that exists and is writable",

@@ -12,7 +12,8 @@ from typing import Any
 from orchestrator.analysis.codegraph import CodeGraph, build
 from orchestrator.analysis.codemodel import Strength
 from orchestrator.analysis.tracing import Recall, Trace, recall, trace
-from orchestrator.errors import UsageError, WorkspaceError
+from orchestrator.errors import UsageError
+from orchestrator.ui.files import write_text
 from orchestrator.ui.output import complain, say, say_json
 from orchestrator.ui.words import count, listed, one_line
 
@@ -268,10 +269,4 @@ def _write(text: str, output: Path | None) -> None:
     if output is None:
         say(text)
         return
-    try:
-        output.write_text(text.rstrip("\n") + "\n", encoding="utf-8")
-    except OSError as error:
-        raise WorkspaceError(
-            f"{output} cannot be written", str(output), error.strerror or str(error),
-            "name a file in a directory that exists",
-        ) from error  # fmt: skip
+    write_text(output, text.rstrip("\n") + "\n")

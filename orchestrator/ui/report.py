@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from orchestrator.errors import UsageError, WorkspaceError
+from orchestrator.errors import UsageError
+from orchestrator.ui.files import write_text
 from orchestrator.ui.output import say
 from orchestrator.ui.reading import find
 from orchestrator.ui.reporting.run_page import run_page
@@ -28,13 +29,7 @@ def write_report(run_dir: Path, output: Path) -> Path:
         LogError: the log cannot be read.
     """
     text = run_page(read_story(run_dir))
-    try:
-        output.write_text(text, encoding="utf-8", errors="replace")
-    except OSError as error:
-        raise WorkspaceError(
-            "the report cannot be written", str(output), error.strerror or str(error),
-            "name a file in a directory that exists with -o",
-        ) from error  # fmt: skip
+    write_text(output, text, what="the report", lossy=True)
     return output
 
 

@@ -13,7 +13,8 @@ from orchestrator.errors import UsageError
 from orchestrator.lab.experiment import Experiment, cases_of
 from orchestrator.lab.trial import Processes, perform
 from orchestrator.lab.trialruns import Advance, conduct
-from orchestrator.ui.comparing import Wanted, model_options, show_comparison
+from orchestrator.ui.comparing import Wanted, show_comparison
+from orchestrator.ui.pairs import model_options
 
 pytestmark = pytest.mark.slow
 
