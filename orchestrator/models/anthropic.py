@@ -60,6 +60,9 @@ class AnthropicModel:
         UsageError: no client is given and the environment holds no credentials.
     """
 
+    real_time = True
+    """Its answers take real time, whatever a run's clock says."""
+
     OPTIONS: ClassVar[Mapping[str, str]] = {
         "max_tokens": "longest reply, in model tokens",
         "retries": "further tries after a failure that may pass",

@@ -32,13 +32,14 @@ from orchestrator.runtime.handling import IN_PLACE, Handling, InPlace
 from orchestrator.runtime.header import Header
 from orchestrator.runtime.interruption import Interruption
 from orchestrator.runtime.modes import Ground, Mode, choose_tests, find_mode
-from orchestrator.runtime.ordering import RecordedOrder
+from orchestrator.runtime.order import Order
 from orchestrator.runtime.rundir import RunDir
 from orchestrator.runtime.sandboxed import sandboxed_commands
 from orchestrator.runtime.scan import withheld_notice
 from orchestrator.runtime.sharedfiles import SharedFiles, look
 from orchestrator.runtime.tools import Toolbox
 from orchestrator.runtime.view import View
+from orchestrator.runtime.virtualtime import TimedCommands, VirtualTime
 from orchestrator.runtime.worker import AgentWork, FunctionWork, Worker
 from orchestrator.runtime.workspace import Entry, SharedTree
 from orchestrator.spec.plan import Plan
@@ -171,6 +172,7 @@ class Assembly:
     roles: Mapping[str, Role]
     actor: Actor
     commands: Commands | None
+    virtual: VirtualTime | None = None
 
     def coordinator(
         self,
@@ -178,11 +180,12 @@ class Assembly:
         log: EventLog,
         clock: SystemClock,
         listeners: Sequence[Listener],
-        order: RecordedOrder | None = None,
+        order: Order | None = None,
     ) -> Coordinator:
-        """Return the coordinator of the run, not started; it keeps a recorded order if given."""
+        """Return the coordinator of the run, not started; it keeps an order if given."""
         files = SharedFiles(self.tree, self.blobs) if self.tree else None
         heard = (*listeners, self.handling.heard)
+        order = self.virtual or order
         return Coordinator(machine, log, clock, files, heard, self.blobs.redactor, order)
 
     @cached_property
@@ -211,9 +214,12 @@ class Assembly:
         """
         work = self._work(coordinator)
         commands = self.commands or self._sandboxed()
-        prepare = self._preparation(coordinator, commands)
+        timed = TimedCommands(commands, self.header.command_seconds) if self.virtual else commands
+        prepare = self._preparation(coordinator, timed)
+        interruption = self.virtual.interruption if self.virtual else lambda name: Interruption
         coordinator.start(
-            self.header.workers, lambda name: Worker(name, coordinator, prepare(name), work)
+            self.header.workers,
+            lambda name: Worker(name, coordinator, prepare(name), work, interruption(name)),
         )
         notices = [price_notice(self.actor.model)] if self.actor.model else []
         notices += withheld_notice(self.tree.withheld()) if self.tree is not None else ()

@@ -51,7 +51,7 @@ from orchestrator.core.task import Task
 from orchestrator.errors import InternalError, OrchestratorError, RunStopped, WorkspaceError
 from orchestrator.runtime.clock import Clock, SystemClock
 from orchestrator.runtime.eventlog import EventLog
-from orchestrator.runtime.order import Asked, Order
+from orchestrator.runtime.order import Asked, Mailbox, Order
 from orchestrator.runtime.redaction import admit
 from orchestrator.secrets import Redactor
 
@@ -164,7 +164,7 @@ class Coordinator:
         self._mutex = Lock()
         self._requests: Order | SimpleQueue[Asked] = order or SimpleQueue()
         self._cuts: dict[str, int] = {}  # whoever asks to the cut of their last answer
-        self._replies: dict[str, SimpleQueue[Reply]] = {}
+        self._replies: dict[str, Mailbox] = {}
         self._members: dict[str, Member] = {}
         self._spawn: Callable[[str], Member] | None = None
         self._spawned = 0
@@ -181,7 +181,7 @@ class Coordinator:
         One request at a time per name; the call returns when the answer is there, and answers
         `Stop` for ever once the coordinator has ended.
         """
-        replies: SimpleQueue[Reply] = SimpleQueue()
+        replies: Mailbox = self._order.mailbox(name) if self._order else SimpleQueue()
         self._replies[name] = replies
         post, receive = self._requests.put, replies.get
 

@@ -35,6 +35,8 @@ class Header:
         tasks: the plan's tasks, defaults applied.
         workers: worker threads in force (mode solo has one, whatever was asked).
         tests: where tests run, ``cut`` or ``live``; "" in logs of before there was a choice.
+        time: ``real`` or ``virtual`` (see `runtime.virtualtime`).
+        command_seconds: virtual seconds that a command takes; None: as long as it really took.
         model: as on the command line; "" when task functions do the work.
         options: the model's options.
         workspace: directory that the agents change, absolute; "" for a run without files.
@@ -56,6 +58,8 @@ class Header:
     mode: str = "shared"
     validate: str = "region"
     tests: str = ""
+    time: str = "real"
+    command_seconds: float | None = None
     limits: Limits = field(default_factory=Limits)
     workers: int = 1
     model: str = ""

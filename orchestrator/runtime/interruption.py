@@ -19,7 +19,14 @@ class Watchable(Protocol):
 
 class Interruption:
     """An interrupt (see `models.base.Interrupt`) that can also wake somebody who does not wait
-    on it but on something else, such as the output of a command."""
+    on it but on something else, such as the output of a command.
+
+    Attributes:
+        look: None: whoever waits for something else is woken. Otherwise nobody can wake them but
+            the clock, and they look every so many seconds, by `wait`.
+    """
+
+    look: float | None = None
 
     def __init__(self) -> None:
         # An event is made when somebody waits: most attempts of quick tasks never do, and making

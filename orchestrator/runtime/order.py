@@ -6,18 +6,35 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from orchestrator.core.events import Event
-from orchestrator.core.messages import Request
+from orchestrator.core.messages import Reply, Request
 
 Asked = tuple[str, Request | None]
 """Who asks ("" for nobody in particular), and what; None: the coordinator is to end."""
 
 
+class Mailbox(Protocol):
+    """Where whoever asks gets the answers."""
+
+    def put(self, item: Reply, /) -> None:
+        """Give an answer; called by the coordinator."""
+        ...
+
+    def get(self) -> Reply:
+        """Wait for the next answer."""
+        ...
+
+
 class Order(Protocol):
-    """Queue, clock and listener of a coordinator in one; see `runtime.ordering`."""
+    """Queue, clock and listener of a coordinator in one; see `runtime.ordering`, where the order
+    is a recorded one, and `runtime.virtualtime`."""
 
     @property
     def kept(self) -> bool:
         """Whether the clock's turns are brought as requests; otherwise the coordinator looks."""
+        ...
+
+    def mailbox(self, name: str) -> Mailbox:
+        """Return where `name` gets its answers."""
         ...
 
     def put(self, item: Asked) -> None:

@@ -15,7 +15,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Sequence
 from math import inf, nextafter
-from queue import Empty
+from queue import Empty, SimpleQueue
 from threading import Condition
 from time import monotonic
 
@@ -26,7 +26,7 @@ from orchestrator.models.base import Model
 from orchestrator.models.recorded import RecordedModel
 from orchestrator.runtime.eventlog import SqliteLog
 from orchestrator.runtime.header import Header, unpack
-from orchestrator.runtime.order import Asked
+from orchestrator.runtime.order import Asked, Mailbox
 from orchestrator.runtime.recordedsteps import Fact, Turn, last_waiting, turns_of
 from orchestrator.runtime.rundir import RunDir
 
@@ -68,6 +68,10 @@ class RecordedOrder:
         return not self._free
 
     # --- the queue --------------------------------------------------------------------------------
+
+    def mailbox(self, name: str) -> Mailbox:
+        """Return where `name` gets its answers."""
+        return SimpleQueue()
 
     def put(self, item: Asked) -> None:
         """Take in a request; from any thread."""

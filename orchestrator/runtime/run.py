@@ -60,6 +60,7 @@ from orchestrator.runtime.rundir import STATE, RunDir, new_run_id
 from orchestrator.runtime.sandbox import SandboxPolicy
 from orchestrator.runtime.scan import named_plainly
 from orchestrator.runtime.sharedfiles import reconcile
+from orchestrator.runtime.virtualtime import VirtualTime, virtual_time
 from orchestrator.runtime.workspace import SharedTree, copy_fresh, dirty_files
 from orchestrator.spec.plan import Plan
 
@@ -172,6 +173,8 @@ def start(
     work: Callable[[Context], object] | None = None,
     mode: str | None = None,
     tests: str | None = None,
+    time: str = "real",
+    command_seconds: float | None = None,
     workers: int | None = None,
     into: str | Path | None = None,
     run_dir: str | Path | None = None,
@@ -191,6 +194,8 @@ def start(
         work: does the tasks in place of a model: called with the context of each attempt.
         mode: coordination mode; None: the plan's.
         tests: where tests run, ``cut`` or ``live``; None: the plan's, or as the mode has it.
+        time: ``real``, or ``virtual``: waits are not waited for (see `runtime.virtualtime`).
+        command_seconds: virtual seconds that each command takes; None: as long as it really took.
         workers: worker threads; None: the plan's limit.
         into: directory for a copy of the workspace to work on; None: the plan's.
         run_dir: directory for the log and all that is needed to resume; None:
@@ -217,6 +222,7 @@ def start(
         actor = Actor.choose(plan, model, options or {}, work)
         stack.callback(actor.close)
         check_needs(plan.tasks, plan.workspace is not None, actor)
+        virtual = virtual_time(time, command_seconds, actor.model, plan)
         workspace = _choose_workspace(plan, into, allow_dirty)
         roles = roles_of(plan.tasks, plan.roles)
         name = new_run_id()
@@ -236,6 +242,8 @@ def start(
             run=name,
             limits=limits,
             tests=choose_tests(chosen, tests or plan.tests or ""),
+            time=time,
+            command_seconds=command_seconds,
             workers=chosen.workers(count),
             model=actor.name,
             network=plan.sandbox.network,
@@ -249,7 +257,7 @@ def start(
         log = SqliteLog.create(folder.events, pack(header), durability, redactor)
         stack.callback(log.close)
         machine = make_machine(header, roles, entries)
-        assembly = Assembly(header, folder, blobs, tree, entries, roles, actor, commands)
+        assembly = Assembly(header, folder, blobs, tree, entries, roles, actor, commands, virtual)
         coordinator = assembly.coordinator(machine, log, SystemClock(), listeners, order)
         if control:
             stack.enter_context(listening(folder, coordinator))
@@ -313,7 +321,8 @@ def start_again(
         in_force = limits or machine.state.rules.limits
         count = find_mode(header.mode).workers(_check_workers(in_force.workers))
         header = replace(header, limits=in_force, workers=count)
-        assembly = Assembly(header, folder, blobs, tree, entries, roles, actor, commands)
+        virtual = VirtualTime(at) if header.time == "virtual" else None
+        assembly = Assembly(header, folder, blobs, tree, entries, roles, actor, commands, virtual)
         coordinator = assembly.coordinator(machine, log, SystemClock(at), listeners)
         first: list[Request] = list(reconcile(machine, tree, entries)) if tree else []
         first += map(Retry, _to_retry(machine.state)) if retry_failed else ()

@@ -69,6 +69,7 @@ class Worker:
         desk: where it claims.
         prepare: makes the context of an attempt from its lease.
         work: does the attempt.
+        interruption: makes what tells an attempt that its lease has ended.
     """
 
     def __init__(
@@ -77,11 +78,13 @@ class Worker:
         desk: Desk,
         prepare: Callable[[Lease, Callable[[Request], Reply], Interruption], Context],
         work: Work,
+        interruption: Callable[[], Interruption] = Interruption,
     ) -> None:
         self.name = name
         self._desk, self._prepare, self._work = desk, prepare, work
+        self._interruption = interruption
         self._ask = desk.connect(name)
-        self._current = (0, Interruption())  # token and interrupt, replaced together
+        self._current = (0, interruption())  # token and interrupt, replaced together
         self._ended = 0  # newest token whose lease has ended; -1: all have
         self._thread = Thread(target=self._run, name=name, daemon=True)
 
@@ -117,7 +120,7 @@ class Worker:
             self._desk.lost(self.name, f"{type(error).__name__}: {error}")
 
     def _attempt(self, lease: Lease) -> Reply:
-        interrupt = Interruption()
+        interrupt = self._interruption()
         self._current = (lease.token, interrupt)
         if self._ended in (lease.token, -1):
             interrupt.set()

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
+from math import inf
 from threading import Condition
 
 from orchestrator.runtime.interruption import Interruption
@@ -36,6 +37,11 @@ class MergeQueue:
         """
         with self._changed:
             self._line.append(token)
+        if interrupt.look is not None:
+            turn = self._look(lambda: self._is_first(token), interrupt, beat, renew)
+            if not turn:
+                self.leave(token)
+            return turn
         turn = False
         with interrupt.watch(self._wake):
             while not turn and not interrupt.is_set():
@@ -64,6 +70,8 @@ class MergeQueue:
 
     def pass_gate(self, token: int, interrupt: Interruption) -> bool:
         """Wait until nobody looks at the head or moves it; False: the lease ended before that."""
+        if interrupt.look is not None and not self._look(lambda: not self._inside, interrupt):
+            return False
         with interrupt.watch(self._wake), self._changed:
             self._changed.wait_for(lambda: interrupt.is_set() or not self._inside)
             if interrupt.is_set():
@@ -77,6 +85,26 @@ class MergeQueue:
             if self._inside == token:
                 self._inside = 0
                 self._changed.notify_all()
+
+    def _look(
+        self,
+        is_free: Callable[[], bool],
+        interrupt: Interruption,
+        beat: float = inf,
+        renew: Callable[[], object] = lambda: None,
+    ) -> bool:
+        """Look again and again until it is free; False: the lease ended before that."""
+        waited = 0.0
+        while not interrupt.is_set():
+            with self._changed:
+                if is_free():
+                    return True
+            interrupt.wait(interrupt.look)
+            waited += interrupt.look or 0.0
+            if waited >= beat:
+                waited = 0.0
+                renew()
+        return False
 
     def _is_first(self, token: int) -> bool:
         return bool(self._line) and self._line[0] == token

@@ -80,6 +80,18 @@ def cli() -> None:
     help="How agents are coordinated: shared, solo, locks, uncontrolled, worktree.",
 )
 @click.option("--tests", metavar="PLACE", help="Where tests run: cut (a copy), live (the tree).")
+@click.option(
+    "--time",
+    default="real",
+    metavar="KIND",
+    help="real; or virtual, where an offline model's waiting is not waited for.",
+)
+@click.option(
+    "--command-seconds",
+    type=float,
+    metavar="N",
+    help="What a command takes in virtual time; without it, as long as it really takes.",
+)
 @click.option("--workers", type=int, metavar="N", help="Worker threads.")
 @click.option("--into", type=_path, metavar="DIR", help="Work on a fresh copy, made there.")
 @click.option("--run-dir", type=_path, metavar="DIR", help="Directory for the log of the run.")
@@ -96,6 +108,8 @@ def run(
     options: tuple[str, ...],
     mode: str | None,
     tests: str | None,
+    time: str,
+    command_seconds: float | None,
     workers: int | None,
     into: Path | None,
     run_dir: Path | None,
@@ -124,9 +138,10 @@ def run(
 
     def begin(progress: Progress) -> Run:
         return start(
-            loaded, model=model, options=pairs, mode=mode, tests=tests, workers=workers,
-            into=into, run_dir=run_dir, seed=seed, allow_dirty=allow_dirty,
-            listeners=(progress,), control=True,
+            loaded, model=model, options=pairs, mode=mode, tests=tests, time=time,
+            command_seconds=command_seconds, workers=workers, into=into,
+            run_dir=run_dir, seed=seed, allow_dirty=allow_dirty, listeners=(progress,),
+            control=True,
         )  # fmt: skip
 
     return drive(begin, Show(as_json, plain), session)

@@ -99,10 +99,11 @@ def _show(run: Run, progress: Progress, show: Show, board: Board | None) -> None
 def _opening(run: Run, *, again: bool) -> str:
     header = run.header
     model = f", model {header.model}" if header.model else ""
+    time = ", virtual time" if header.time == "virtual" else ""
     return (
         f"{'Going on with run' if again else 'Run'} {header.run} of {header.name}: "
         f"{count(len(header.tasks), 'task')}, {count(header.workers, 'worker')}, mode "
-        f"{header.mode}{model}. Log: {place(run.folder.path)}"
+        f"{header.mode}{model}{time}. Log: {place(run.folder.path)}"
     )
 
 
