@@ -110,6 +110,8 @@ class Experiment:
         primary: the outcome that decides, one of `MEASURES`; fixed before the runs.
         judge: command that must pass on the final tree; "": the tasks' own tests decide.
         general: claim something about cases in general, not about these cases.
+        time: ``real``, or ``virtual`` (see `runtime.virtualtime`), for offline models.
+        command_seconds: virtual seconds that each command takes; None: as long as it really took.
     """
 
     cases: tuple[Case, ...]
@@ -122,6 +124,8 @@ class Experiment:
     primary: str = "makespan"
     judge: str = ""
     general: bool = False
+    time: str = "real"
+    command_seconds: float | None = None
 
     def arms(self, case: Case) -> list[Arm]:
         """Return the arms of a case, each once."""
@@ -242,10 +246,13 @@ class Experiment:
     def _name(self, arm: Arm, seed: int, mark: str) -> str:
         model = _model_mark(arm.model, Path.cwd()) if arm.model else ""
         said = [VERSION, arm.plan, arm.mode, arm.model, model, arm.workers, seed, mark,
-                sorted(self.options)]  # fmt: skip
+                sorted(self.options), *self._clock()]  # fmt: skip
         words = "-".join(part for part in (arm.plan, arm.mode, f"w{arm.workers}") if part)
         plain = "".join(sign if sign.isalnum() or sign in "-_." else "_" for sign in words)
         return f"{plain[:48]}-s{seed}-{_digest(said)[:16]}"
+
+    def _clock(self) -> tuple[object, ...]:
+        return () if self.time == "real" else (self.time, self.command_seconds)
 
     def name(self) -> str:
         """Return a short name that stays the same when only repeats are added."""
@@ -253,6 +260,7 @@ class Experiment:
             [[case.name, label, plan.digest] for case in self.cases
              for label, plan in case.plans.items()],
             self.modes, self.models, self.workers, sorted(self.options), self.seed,
+            *self._clock(),
         ]  # fmt: skip
         return _digest(said)[:10]
 

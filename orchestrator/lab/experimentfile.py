@@ -16,6 +16,8 @@
     primary: makespan
     judge: python -m pytest -q
     claim: cases                   # or general
+    time: virtual                  # or real
+    command_seconds: 20            # in virtual time
 """
 
 from __future__ import annotations
@@ -55,6 +57,8 @@ SCHEMA: Mapping[str, Any] = {
         "primary": {"type": "string"},
         "judge": {"type": "string"},
         "claim": {"enum": ["cases", "general"]},
+        "time": {"enum": ["real", "virtual"]},
+        "command_seconds": {"type": "number", "minimum": 0},
     },
 }
 
@@ -84,6 +88,8 @@ def read_experiment(path: Path) -> Experiment | None:
         primary=data.get("primary", "makespan"),
         judge=data.get("judge", ""),
         general=data.get("claim") == "general",
+        time=data.get("time", "real"),
+        command_seconds=data.get("command_seconds"),
     )
 
 

@@ -209,6 +209,10 @@ def _words(folder: Path, trial: Trial, experiment: Experiment) -> list[str]:
         words += ["--into", str(folder / "tree")]
     if arm.model:
         words += ["--model", arm.model]
+    if experiment.time != "real":
+        words += ["--time", experiment.time]
+    if experiment.command_seconds is not None:
+        words += ["--command-seconds", str(experiment.command_seconds)]
     for key, value in experiment.options:
         words += ["-M", f"{key}={value}"]
     return words

@@ -2,9 +2,9 @@
 
 In an experiment with offline models nearly all of the time is waiting: for models that think,
 for tests that a real project would need minutes for. Here such a wait is a date on a virtual
-clock. The clock stands still while any worker is at work, and moves on, at once, to the next
-date when all of them wait. Requests that are made at the same time are decided in the order of
-the workers' names. So a run of an hour takes as long as its tests take on this machine, does not
+clock. One worker is at work at a time; the clock stands still meanwhile, and moves on, at once,
+to the next date when all of them wait. What happens at the same time happens in the order of the
+workers' names. So a run of an hour takes as long as its tests take on this machine, does not
 depend on how busy the machine is, and is the same function of its seed each time: it is a
 conservative discrete-event simulation (Chandy and Misra 1979) whose processes are real.
 
@@ -29,6 +29,7 @@ from orchestrator.core.messages import Lost, Reply, Stop
 from orchestrator.errors import Problem, UsageError
 from orchestrator.models.base import Interrupt, Model
 from orchestrator.models.recorded import RecordedModel
+from orchestrator.models.recorded_text import steady
 from orchestrator.runtime.commands import CommandResult, Commands
 from orchestrator.runtime.interruption import Interruption
 from orchestrator.runtime.order import Asked, Mailbox
@@ -58,6 +59,7 @@ class VirtualTime:
         self._now = self._last = at
         self._busy: set[str] = set()
         self._asked: dict[str, Asked] = {}
+        self._answered: dict[str, Callable[[], None]] = {}
         self._outside: deque[Asked] = deque()
         self._sleepers: list[_Sleeper] = []
         self._changed = threading.Condition()
@@ -105,9 +107,11 @@ class VirtualTime:
                 if self._outside:
                     return self._outside.popleft()
                 if not self._busy:
-                    if self._asked:
+                    if self._answered:
+                        self._give(min(self._answered))
+                    elif self._asked:
                         return self._asked.pop(min(self._asked))
-                    if self._sleepers and self._sleepers[0].at <= end:
+                    elif self._sleepers and self._sleepers[0].at <= end:
                         self._wake(heappop(self._sleepers))
                     elif end < inf:
                         self._now = max(self._now, end)
@@ -155,6 +159,12 @@ class VirtualTime:
                 sleeper.at = self._now
                 self._wake(sleeper)
 
+    def _give(self, name: str) -> None:
+        """Let a worker have its answer: it is at work until it asks again."""
+        give = self._answered.pop(name)
+        self._busy.add(name)
+        give()
+
     def _wake(self, sleeper: _Sleeper) -> None:
         self._now = max(self._now, sleeper.at)
         self._busy.add(sleeper.name)
@@ -169,10 +179,14 @@ class VirtualTime:
     def heard(self, events: Sequence[Event]) -> None:
         """What was decided changes nothing here."""
 
-    def answered(self, name: str) -> None:
-        """Take note that a worker is about to get its answer: it is at work again."""
+    def answer(self, name: str, give: Callable[[], None]) -> None:
+        """Have a worker get its answer when it is its turn.
+
+        Args:
+            give: puts the answer where the worker waits for it.
+        """
         with self._changed:
-            self._busy.add(name)
+            self._answered[name] = give
 
 
 class _Mailbox:
@@ -184,10 +198,11 @@ class _Mailbox:
         self.get: Callable[[], Reply] = self._replies.get
 
     def put(self, reply: Reply) -> None:
-        """Give an answer; whoever is told to stop will not work any more."""
-        if not isinstance(reply, Stop):
-            self._time.answered(self._name)
-        self._replies.put(reply)
+        """Give an answer when it is the worker's turn; whoever is told to stop has none."""
+        if isinstance(reply, Stop):
+            self._replies.put(reply)
+        else:
+            self._time.answer(self._name, lambda: self._replies.put(reply))
 
 
 class VirtualInterruption(Interruption):
@@ -233,10 +248,12 @@ class TimedCommands:
     ) -> CommandResult:
         """Run a command to its end; see `Commands.run`."""
         result = self._commands.run(command, cwd, timeout=timeout, tmp=tmp, interrupt=interrupt)
-        seconds = result.seconds if self._seconds is None else self._seconds
+        if self._seconds is not None:
+            # How long it really took must not be told either: an agent could go by it.
+            result = replace(result, seconds=self._seconds, output=steady(result.output))
         if interrupt is not None:
-            interrupt.wait(seconds)
-        return replace(result, seconds=seconds)
+            interrupt.wait(result.seconds)
+        return result
 
 
 def virtual_time(
