@@ -11,7 +11,7 @@ import subprocess
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from orchestrator.core.paths import INTERNAL_SEGMENTS, PathError, canonical
 from orchestrator.errors import WorkspaceError
@@ -181,7 +181,9 @@ def _list_git(root: Path) -> Listing:
             aside.add(path.rstrip("/"))
         elif path:
             (files if _plain(path) else aside).add(path)
-    return Listing(sorted(files), sorted(path for path in aside if _worth_linking(path)))
+    # Of folders that hold nothing but ignored files git names each: the top-most one is enough.
+    top = {path for path in aside if not aside.intersection(map(str, PurePosixPath(path).parents))}
+    return Listing(sorted(files), sorted(path for path in top if _worth_linking(path)))
 
 
 def _list_walk(root: Path) -> Listing:

@@ -219,6 +219,8 @@ class Decision:
         files = self.state.files
         now = files.current(path).digest
         if now == digest:
+            if (task, attempt, path) in self.state.mixed:
+                self.emit(e.Remained(self.at, task, attempt, path, token))
             return
         self.emit(e.Undone(self.at, task, attempt, path, files.cut + 1, digest, token))
         self.effect(Materialise(path, digest, now))

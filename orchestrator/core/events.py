@@ -218,6 +218,18 @@ class Undone:
 
 
 @dataclass(frozen=True, slots=True)
+class Remained:
+    """Nothing is to be taken out of a file that an ended attempt wrote and others edited: its part
+    is gone already, or cannot be told from what was built on it."""
+
+    at: float
+    task: str
+    attempt: int
+    path: str
+    token: int
+
+
+@dataclass(frozen=True, slots=True)
 class ChangedOutside:
     """Somebody else changed a file on disk."""
 
@@ -375,6 +387,7 @@ Event = (
     | AttemptEnded
     | SpentLate
     | Rested
+    | Remained
     | Undone
     | ChangedOutside
     | Skipped
@@ -406,6 +419,7 @@ KINDS: Mapping[str, type[Event]] = {
     "spent_late": SpentLate,
     "rested": Rested,
     "undone": Undone,
+    "remained": Remained,
     "outside": ChangedOutside,
     "skipped": Skipped,
     "cancelled": Cancelled,

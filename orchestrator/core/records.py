@@ -50,6 +50,7 @@ class LiveAttempt:
         reads: version number of each file that the attempt has read, as it knows it.
         stale: the part of `reads` that has changed since.
         written: files that it has written, to the number of its last write.
+        deleted: files that it has deleted, though it may have made them anew.
         ends: when the lease ends unless it is renewed, in seconds since the run began.
         seen: messages delivered so far, per address.
         evidence: blob with what its last failed test run printed; "" if none failed.
@@ -62,6 +63,7 @@ class LiveAttempt:
     reads: dict[str, int] = field(default_factory=dict)
     stale: dict[str, int] = field(default_factory=dict)
     written: dict[str, int] = field(default_factory=dict)
+    deleted: set[str] = field(default_factory=set)
     phase: Phase = "reason"
     turn: int = 0
     seen: dict[str, int] = field(default_factory=dict)

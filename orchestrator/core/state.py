@@ -228,6 +228,8 @@ class State:
         self._read(attempt, event.reads)
         self._record(event.path, Version(event.number, event.digest, event.token, event.task))
         attempt.written[event.path] = event.number
+        if event.digest is None:
+            attempt.deleted.add(event.path)
         self.writers.setdefault(event.path, {})[event.token] = None
         self._read(attempt, ((event.path, event.number),))
 
@@ -304,6 +306,9 @@ class State:
         self.mixed.pop((event.task, event.attempt, event.path), None)
         made = Version(event.number, event.digest, 0, event.task, undoes=event.token)
         self._record(event.path, made)
+
+    def _remained(self, event: e.Remained) -> None:
+        self.mixed.pop((event.task, event.attempt, event.path), None)
 
     def _outside(self, event: e.ChangedOutside) -> None:
         self._record(event.path, Version(event.number, event.digest, OUTSIDE))
@@ -429,6 +434,7 @@ _APPLY: dict[type[Any], Callable[[State, Any], None]] = {
     e.Succeeded: State._succeeded,
     e.AttemptEnded: State._attempt_ended,
     e.Undone: State._undone,
+    e.Remained: State._remained,
     e.ChangedOutside: State._outside,
     e.Skipped: State._skipped,
     e.Cancelled: State._cancelled,

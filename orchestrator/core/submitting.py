@@ -7,7 +7,7 @@ from orchestrator.core.decision import Decision, lease_ended
 from orchestrator.core.messages import Answer, Refused, Reply, StaleFile, Submit
 from orchestrator.core.records import LiveAttempt
 from orchestrator.core.states import TaskState
-from orchestrator.core.waiting import cycle, unsettled
+from orchestrator.core.waiting import cycle, half_undone, unsettled
 from orchestrator.core.writing import changed
 
 
@@ -23,11 +23,12 @@ def submit(d: Decision, request: Submit) -> Reply | None:
     if refused:
         return d.refuse(attempt, request, refused)
     writers = unsettled(d, attempt, request.reads)
-    if not writers:
+    if not writers and not half_undone(d, attempt, request.reads):
         _accept(d, attempt, request)
         return None
     lease = attempt.lease
-    d.emit(e.SubmitWaits(d.at, lease.task, lease.attempt, lease.token, tuple(writers)))
+    if writers:
+        d.emit(e.SubmitWaits(d.at, lease.task, lease.attempt, lease.token, tuple(writers)))
     d.desk.submitting[lease.token] = request
     while lease.token in d.desk.submitting and (
         circle := cycle(d, lease.task, unsettled(d, attempt, request.reads))
@@ -46,7 +47,9 @@ def settle_submissions(d: Decision) -> None:
         if refused:
             del d.desk.submitting[token]
             d.effect(Answer(attempt.lease.worker, d.refuse(attempt, request, refused)))
-        elif not unsettled(d, attempt, request.reads):
+        elif not unsettled(d, attempt, request.reads) and not half_undone(
+            d, attempt, request.reads
+        ):
             del d.desk.submitting[token]
             _accept(d, attempt, request)
 

@@ -7,7 +7,7 @@ for ever, so each new wait, and each change of ownership, is checked for one.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 from orchestrator.core.decision import Decision
 from orchestrator.core.messages import Reads
@@ -54,18 +54,31 @@ def unsettled(d: Decision, attempt: LiveAttempt, reads: Reads) -> list[str]:
     calls a history in which nobody does so recoverable (Bernstein, Hadzilacos and Goodman,
     "Concurrency Control and Recovery in Database Systems", 1987, section 1.2). Shared files that
     the attempt has edited itself are left out: they are edited together, region by region, and
-    each part can be taken out alone. So are writes that are kept whatever becomes of their
-    attempt.
+    each part can be taken out alone. Writes that are kept whatever becomes of their attempt count
+    too: as long as it runs, it may write again what was read.
     """
-    if not d.rules.validate_reads:
-        return []
-    own, shares = attempt.lease.token, attempt.bounds.shares
     found: dict[str, None] = {}
-    for path in dict.fromkeys((*attempt.reads, *(path for path, _ in reads))):
-        if path in attempt.written and shares.matches(path):
-            continue
+    for path in _built_on(d, attempt, reads):
         for writer in d.state.writers.get(path, ()):
-            task = d.state.live[writer].lease.task
-            if writer != own and not d.state.records[task].task.keep:
-                found[task] = None
+            if writer != attempt.lease.token:
+                found[d.state.live[writer].lease.task] = None
     return list(found)
+
+
+def half_undone(d: Decision, attempt: LiveAttempt, reads: Reads) -> bool:
+    """Whether an attempt has read a file of which an ended attempt's lines are still to be
+    undone: at the end of the step in which that one ended, it is."""
+    if not d.state.mixed:
+        return False
+    still = {path for _, _, path in d.state.mixed}
+    return any(path in still for path in _built_on(d, attempt, reads))
+
+
+def _built_on(d: Decision, attempt: LiveAttempt, reads: Reads) -> Iterator[str]:
+    """Yield the files that an attempt has read, but for those that it edits beside others."""
+    if not d.rules.validate_reads:
+        return
+    for path in dict.fromkeys((*attempt.reads, *(path for path, _ in reads))):
+        together = path in attempt.written and attempt.bounds.shares.matches(path)
+        if not together or path in attempt.deleted:  # a deletion takes the lines of others too
+            yield path

@@ -158,6 +158,7 @@ def compare(results: Sequence[TrialResult], experiment: Experiment) -> Compariso
     found = [
         _contrast(results, (baseline, other), names, measure, experiment, len(others))
         for measure in MEASURES.values()
+        if measure.compared or measure.name == experiment.primary
         for other in others
     ]
     primary = [one for one in found if one.measure == experiment.primary]

@@ -17,6 +17,7 @@ from pathlib import Path
 
 from orchestrator.errors import OrchestratorError, PlanError, Problem, UsageError
 from orchestrator.lab.outcomes import MEASURES
+from orchestrator.models.behaviour import Behaviour, find_profile
 from orchestrator.models.registry import create_model
 from orchestrator.runtime.modes import find_mode
 from orchestrator.runtime.scan import named_plainly, scan_tree
@@ -246,7 +247,8 @@ class Experiment:
     def _name(self, arm: Arm, seed: int, mark: str) -> str:
         model = _model_mark(arm.model, Path.cwd()) if arm.model else ""
         said = [VERSION, arm.plan, arm.mode, arm.model, model, arm.workers, seed, mark,
-                sorted(self.options), *self._clock()]  # fmt: skip
+                sorted(self.options), *self._clock(),
+                *_profile_mark(dict(self.options))]  # fmt: skip
         words = "-".join(part for part in (arm.plan, arm.mode, f"w{arm.workers}") if part)
         plain = "".join(sign if sign.isalnum() or sign in "-_." else "_" for sign in words)
         return f"{plain[:48]}-s{seed}-{_digest(said)[:16]}"
@@ -340,6 +342,12 @@ def _model_mark(model: str, base: Path) -> str:
         [file.relative_to(place).as_posix(), hashlib.sha256(file.read_bytes()).hexdigest()]
         for file in files if "__pycache__" not in file.parts
     ])  # fmt: skip
+
+
+def _profile_mark(options: Mapping[str, str]) -> tuple[str, ...]:
+    """Return what the profile of agents says, so that an edited one makes new trials."""
+    name = options.get("profile", "")
+    return (repr(find_profile(name, Behaviour, Path.cwd()).figures),) if name else ()
 
 
 def _digest(value: object) -> str:

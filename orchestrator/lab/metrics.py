@@ -7,7 +7,7 @@ makespan           t1 - t0; in a run that has not ended, up to its newest event
 work               sum of the durations of accepted attempts
 critical_path      longest path through the dependencies, with those durations
 speedup            work / makespan
-utilisation        time in which leases were held and nothing was waited for / (m * makespan)
+utilisation        time in which leases were held, without waits for files / (m * makespan)
 refused_stale      writes that were refused because of what had changed since
 conflicts          those of them that reached the model: neither merged nor found to be harmless
 refused_scope      requests refused because they left the task's files
@@ -21,7 +21,7 @@ A run that goes on after an interrupt goes on in its own time: the pause between
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from graphlib import TopologicalSorter
 from pathlib import Path
 from typing import Any
@@ -31,28 +31,12 @@ from orchestrator.core.encoding import decode
 from orchestrator.core.history import AttemptHistory, History
 from orchestrator.core.states import TaskState
 from orchestrator.core.task import Task
+from orchestrator.lab.filewaits import FileWait, FileWaits
 from orchestrator.runtime.eventlog import SqliteLog
 from orchestrator.runtime.header import unpack
 from orchestrator.runtime.rundir import RunDir
 
 _WRITES = frozenset({"write", "delete"})
-
-
-@dataclass(frozen=True, slots=True)
-class FileWait:
-    """A task waited for files.
-
-    Attributes:
-        by: the tasks that held them.
-        seconds: how long.
-        running: whether it waited inside an attempt (for files asked for with ``widen_scope``)
-            rather than before one.
-    """
-
-    task: str
-    by: tuple[str, ...]
-    seconds: float
-    running: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,7 +173,7 @@ class Meter:
         self.history = History(tuple(tasks))
         self._workers = workers
         self.after = {task.id: dict.fromkeys(task.depends_on) for task in tasks}
-        self._waits = _FileWaits()
+        self._waits = FileWaits()
         self._stale = StaleRefusals()
         self._clashes: list[Conflict] = []
         self._rebased = 0
@@ -344,55 +328,3 @@ def _answers(wrote: e.Wrote, refused: e.RequestRefused) -> bool:
     return wrote.path == refused.path and all(
         wrote.rebased if path == wrote.path else path in known for path in refused.paths
     )
-
-
-@dataclass(slots=True)
-class _FileWaits:
-    """Who waited for files, for how long, and by whom they were held.
-
-    Attributes:
-        inside: seconds that running attempts have waited.
-    """
-
-    found: list[FileWait] = field(default_factory=list)
-    inside: float = 0.0
-    _before: dict[str, tuple[float, tuple[str, ...], set[str]]] = field(default_factory=dict)
-    _within: dict[str, tuple[float, tuple[str, ...]]] = field(default_factory=dict)
-
-    def apply(self, event: e.Event) -> None:
-        """Take in one event."""
-        match event:
-            case e.Blocked():
-                self._before[event.task] = (event.at, event.by, set(event.by))
-            case e.WidenWaits():
-                self._within[event.task] = (event.at, event.by)
-            case e.Widened():
-                self._end_within(event.task, event.at)
-            case e.RequestRefused(request="widen"):
-                self._end_within(event.task, event.at)
-            case e.LeaseGranted():
-                self._end_before(event.task, event.at)
-            case e.Succeeded() | e.AttemptEnded() | e.Cancelled():
-                self._end_within(event.task, event.at)
-                self._end_before(event.task, event.at)
-                self._free(event.task, event.at)
-            case _:
-                pass
-
-    def _free(self, holder: str, at: float) -> None:
-        """A waiting task may go on when the last of those it waits for has let go."""
-        for task, (_, _, left) in tuple(self._before.items()):
-            left.discard(holder)
-            if not left:
-                self._end_before(task, at)
-
-    def _end_before(self, task: str, at: float) -> None:
-        if task in self._before:
-            since, by, _ = self._before.pop(task)
-            self.found.append(FileWait(task, by, at - since))
-
-    def _end_within(self, task: str, at: float) -> None:
-        if task in self._within:
-            since, by = self._within.pop(task)
-            self.inside += at - since
-            self.found.append(FileWait(task, by, at - since, running=True))

@@ -1,25 +1,22 @@
 """What came of a trial, as figures from its log; and which figures can be compared, and how.
 
-A figure whose value cannot be known (the price of an unknown model, say) is None. Times are in
-seconds. Failures are outcomes: `success` is 0, and all other figures are those of the run as it
-was. A run that its limit of wall time ended stays in with that limit as its makespan.
+A figure whose value cannot be known (the price of an unknown model, say) is None, never 0. Times
+are in seconds. Failures are outcomes: `success` is 0, and all other figures are those of the run as
+it was. A run that its limit of wall time ended stays in with that limit as its makespan. Each
+figure is defined in docs/metrics.md.
 """
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from orchestrator.core import events as e
 from orchestrator.core.history import History
-from orchestrator.core.states import TaskState
-from orchestrator.errors import OrchestratorError
-from orchestrator.lab.check import check_run
-from orchestrator.lab.metrics import Metrics, metrics_of
-from orchestrator.lab.runlog import RunLog, read_log
+from orchestrator.lab.endtests import SECONDS, Memory
+from orchestrator.lab.figures import figures_of
+from orchestrator.lab.measuring import measure_run
 
 Scale = Literal["ratio", "difference", "rate"]
 Figures = dict[str, float | None]
@@ -34,6 +31,8 @@ class Measure:
         scale: how values are compared: as a ratio, as a difference, as a rate of success.
         lower_is_better: False: more of it is better.
         unit: of its values; "" for a number.
+        compared: whether it is tested between arms. What only describes a run is not: each test
+            more makes all others of its family harder to pass.
     """
 
     name: str
@@ -41,6 +40,17 @@ class Measure:
     scale: Scale
     lower_is_better: bool = True
     unit: str = ""
+    compared: bool = True
+
+
+def _more(name: str, label: str, scale: Scale = "difference", unit: str = "") -> Measure:
+    """Return a measure of which more is better."""
+    return Measure(name, label, scale, False, unit)
+
+
+def _told(name: str, label: str, unit: str = "", *, more: bool = False) -> Measure:
+    """Return a measure that describes a run and is not tested."""
+    return Measure(name, label, "difference", not more, unit, compared=False)
 
 
 MEASURES: Mapping[str, Measure] = {
@@ -48,29 +58,76 @@ MEASURES: Mapping[str, Measure] = {
     for one in (
         Measure("success", "success", "rate", lower_is_better=False),
         Measure("makespan", "makespan", "ratio", unit="s"),
-        Measure("tasks_passed", "tasks passed", "difference", lower_is_better=False),
-        Measure("speedup", "speed-up", "ratio", lower_is_better=False),
+        _more("tasks_passed", "tasks passed"),
+        _more("tests_passed", "tests passed"),
+        _told("tests_run", "tests run"),
+        _told("tasks_green", "tasks whose tests pass at the end", more=True),
+        Measure("integration_loss", "integration loss", "difference"),
+        Measure("cross_task_breaks", "cross-task breaks", "difference"),
+        _more("speedup", "speed-up", "ratio"),
+        _told("speedup_solo", "speed-up over solo", more=True),
+        _told("speedup_agent", "speed-up over one agent", more=True),
+        _told("parallelism", "average parallelism", more=True),
         Measure("critical_path", "critical path", "ratio", unit="s"),
-        Measure("utilisation", "utilisation", "ratio", lower_is_better=False),
+        _told("path_share", "critical path / makespan", more=True),
+        _told("schedule_quality", "schedule quality", more=True),
+        _more("utilisation", "utilisation", "ratio"),
+        _told("time_working", "worker time: working", "s", more=True),
+        _told("time_commands", "worker time: commands", "s"),
+        _told("time_dependencies", "worker time: waiting for dependencies", "s"),
+        _told("time_files", "worker time: waiting for files", "s"),
+        _told("time_provider", "worker time: waiting for the provider", "s"),
+        _told("time_acceptance", "worker time: waiting to submit", "s"),
+        _told("time_merge", "worker time: waiting to merge", "s"),
+        _told("time_budget", "worker time: waiting for budget", "s"),
+        _told("time_approval", "worker time: waiting for approval", "s"),
+        _told("time_start", "worker time: between tasks", "s"),
+        _told("time_none", "worker time: no ready work", "s"),
+        _told("time_stopped", "worker time: stopped", "s"),
         Measure("file_wait", "waited for files", "ratio", unit="s"),
         Measure("provider_wait", "waited for the provider", "ratio", unit="s"),
         Measure("submit_wait", "waited to submit", "ratio", unit="s"),
         Measure("attempts", "attempts", "ratio"),
+        Measure("turns", "turns", "ratio"),
+        _told("overhead_turns", "turns over solo"),
         Measure("rework_seconds", "rework", "ratio", unit="s"),
+        _told("rework_share", "rework, share of time"),
+        Measure("rework_turns", "rework turns", "ratio"),
         Measure("rework_tokens", "rework tokens", "ratio"),
+        _told("rework_token_share", "rework, share of tokens"),
         Measure("refused_stale", "writes refused as stale", "difference"),
         Measure("refused_scope", "requests refused by scope", "difference"),
+        _told("refused_write_rate", "share of writes refused"),
+        _told("false_refusal_rate", "false-refusal rate"),
+        _told("scope_violation_rate", "scope-violation rate"),
         Measure("conflicts", "conflicts", "difference"),
         Measure("merges_refused", "merges refused", "difference"),
+        Measure("merge_conflicts", "merge conflicts", "difference"),
+        Measure("semantic_conflicts", "semantic conflicts", "difference"),
         Measure("anomalies", "anomalies", "difference"),
+        Measure("stale_read_rate", "stale-read rate", "difference"),
+        Measure("stale_seconds", "stale-assumption duration", "difference", unit="s"),
+        _told("stale_turns", "stale-assumption turns"),
+        _told("writes_precision", "declared writes, precision", more=True),
+        _told("writes_recall", "declared writes, recall", more=True),
+        _told("reads_precision", "declared reads, precision", more=True),
+        _told("reads_recall", "declared reads, recall", more=True),
+        Measure("messages", "messages", "difference"),
+        _told("message_share", "messages, share of actions"),
         Measure("tokens", "model tokens", "ratio"),
+        _told("tokens_input", "model tokens: input"),
+        _told("tokens_output", "model tokens: output"),
+        _told("tokens_cache_read", "model tokens: read from cache"),
+        _told("tokens_cache_write", "model tokens: written to cache"),
+        _told("overhead_tokens", "model tokens over solo"),
         Measure("usd", "dollars", "ratio", unit="$"),
         Measure("usd_per_passed", "dollars per passed task", "ratio", unit="$"),
         Measure("tokens_per_passed", "tokens per passed task", "ratio"),
     )
 }
-"""What is compared, in the order of the table. The scale ``ratio`` holds while all values are
-positive; else they are compared as differences."""
+"""What is known of a trial, in the order of the table. The scale ``ratio`` holds while all values
+are positive; else they are compared as differences. Figures that need two trials (over solo, over
+one agent) are None until `lab.versussolo` has seen both."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,66 +162,32 @@ class Outcome:
     notes: tuple[str, ...] = ()
 
 
-def measure_outcome(run_dir: Path) -> Outcome:
+def measure_outcome(
+    run_dir: Path,
+    *,
+    retest: bool = False,
+    seconds: float = SECONDS,
+    memory: Memory | None = None,
+) -> Outcome:
     """Return what came of a run that has ended.
+
+    Args:
+        run_dir: directory of the run.
+        retest: run the tests of all tasks once more, on the final tree. Without, the figures that
+            need it are None: `integration_loss`, `cross_task_breaks`, `semantic_conflicts`,
+            `tasks_green`, and the tests that passed unless a judge counts them. It costs one run
+            of each different test command.
+        seconds: time for these tests together; what is not done by then is not known.
+        memory: results of tests on trees that other trials have left; spares the same runs.
 
     Raises:
         WorkspaceError: this is not the directory of a run.
         LogError: its log cannot be read.
     """
-    log = read_log(run_dir)
-    history = History(log.header.tasks)
-    rework = _Rework()
-    merges = 0
-    for event in log.events:
-        history.apply(event)
-        rework.apply(event)
-        merges += isinstance(event, e.RequestRefused) and event.request == "merge"
-    metrics = metrics_of(log.header.tasks, log.header.workers, log.events)
-    anomalies, notes = _anomalies(run_dir)
-    figures = _figures(log, history, metrics)
-    figures |= {
-        "rework_tokens": float(rework.tokens),
-        "merges_refused": float(merges),
-        "anomalies": anomalies,
-    }
-    ordered = {name: figures[name] for name in MEASURES}
-    return Outcome(history.status, ordered, tuple(_tasks(history)), notes)
-
-
-def _figures(log: RunLog, history: History, metrics: Metrics) -> Figures:
-    states = [task.state for task in history.tasks.values()]
-    passed = states.count(TaskState.SUCCEEDED)
-    tokens = float(sum(metrics.tokens.values()))
-    wall = log.header.limits.wall
-    censored = history.status == "limit" and wall is not None and history.now >= wall
-    return {
-        "success": float(history.status == "succeeded" and passed == len(states)),
-        "makespan": float(wall) if censored and wall is not None else metrics.makespan,
-        "tasks_passed": passed / len(states) if states else 0.0,
-        "speedup": metrics.speedup,
-        "critical_path": metrics.critical_path,
-        "utilisation": metrics.utilisation,
-        "file_wait": metrics.file_wait_seconds,
-        "provider_wait": metrics.provider_wait_seconds,
-        "submit_wait": metrics.submit_wait_seconds,
-        "attempts": float(metrics.attempts),
-        "rework_seconds": metrics.rework_seconds,
-        "refused_stale": float(metrics.refused_stale),
-        "refused_scope": float(metrics.refused_scope),
-        "conflicts": float(metrics.conflicts),
-        "tokens": tokens,
-        "usd": metrics.usd,
-        "usd_per_passed": metrics.usd / passed if metrics.usd is not None and passed else None,
-        "tokens_per_passed": tokens / passed if passed else None,
-    }
-
-
-def _anomalies(run_dir: Path) -> tuple[float | None, tuple[str, ...]]:
-    try:
-        return float(len(check_run(run_dir).anomalies)), ()
-    except OrchestratorError as error:  # the run itself is none the worse
-        return None, (f"anomalies were not counted: {error.what}",)
+    found = measure_run(run_dir, retest=retest, seconds=seconds, memory=memory)
+    known = figures_of(found)
+    figures = {name: known.get(name) for name in MEASURES}
+    return Outcome(found.history.status, figures, tuple(_tasks(found.history)), found.notes)
 
 
 def _tasks(history: History) -> list[TaskOutcome]:
@@ -177,27 +200,3 @@ def _tasks(history: History) -> list[TaskOutcome]:
         )
         for name, task in history.tasks.items()
     ]  # fmt: skip
-
-
-class _Rework:
-    """Model tokens of attempts that were not accepted, what came in late included."""
-
-    def __init__(self) -> None:
-        self._spent: Counter[tuple[str, int]] = Counter()
-        self._lost: set[tuple[str, int]] = set()
-
-    @property
-    def tokens(self) -> int:
-        """Tokens so far."""
-        return sum(self._spent[key] for key in self._lost)
-
-    def apply(self, event: e.Event) -> None:
-        """Take in one event."""
-        match event:
-            case e.Reported() | e.SpentLate():
-                self._spent[event.task, event.attempt] += event.spent.tokens
-            case e.AttemptEnded():
-                self._spent[event.task, event.attempt] += event.spent.tokens
-                self._lost.add((event.task, event.attempt))
-            case _:
-                pass

@@ -28,8 +28,10 @@ from typing import Any
 
 from orchestrator import __version__
 from orchestrator.errors import LogError, OrchestratorError, UsageError, WorkspaceError
+from orchestrator.lab.endtests import Memory
 from orchestrator.lab.experiment import VERSION, Arm, Experiment, Trial
 from orchestrator.lab.outcomes import Figures, Outcome, TaskOutcome, measure_outcome
+from orchestrator.lab.testcounts import TestCounts, count_tests
 from orchestrator.runtime.blobs import BlobStore
 from orchestrator.runtime.commands import SubprocessCommands
 
@@ -81,10 +83,34 @@ class TrialResult:
         return {"layout": VERSION, **asdict(self)}
 
 
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What the judge says of a final tree.
+
+    Attributes:
+        counts: tests that passed and failed; None: its output does not say.
+    """
+
+    passed: bool
+    counts: TestCounts | None = None
+
+    @property
+    def figures(self) -> Figures:
+        """The figures that the judge knows better than the tasks' own tests."""
+        if self.counts is None:
+            return {"tests_passed": None, "tests_run": None}
+        return {"tests_passed": self.counts.share, "tests_run": float(self.counts.total)}
+
+
 class Processes:
-    """The processes of trials that run now, so that all can be ended at once."""
+    """The processes of trials that run now, so that all can be ended at once.
+
+    Attributes:
+        memory: what tests said of the trees that these trials have left.
+    """
 
     def __init__(self) -> None:
+        self.memory = Memory()
         self._lock = Lock()
         self._live: set[subprocess.Popen[bytes]] = set()
         self.stopped = False
@@ -147,8 +173,7 @@ def finished(folder: Path, trial: Trial, judge: str) -> TrialResult | None:
     found = replace(found, case=trial.case, arm=trial.arm)
     if found.judge == judge or found.failure:
         return found
-    judged = _judge(folder / "tree", judge) if judge else None
-    return _save(folder, replace(found, judge=judge, judged=judged))
+    return _save(folder, _judged(folder, found, judge))
 
 
 def perform(
@@ -179,17 +204,26 @@ def perform(
     if code not in _ENDED:
         return _save(folder, _lost(made, _cause(code, folder / "output.txt")))
     try:
-        outcome = measure_outcome(folder / "run")
+        again = trial.plan.workspace is not None
+        outcome = measure_outcome(folder / "run", retest=again, memory=processes.memory)
     except (LogError, WorkspaceError) as error:
         return _save(folder, _lost(made, error.what))
-    judged = _judge(folder / "tree", experiment.judge) if experiment.judge else None
-    return _save(folder, _with(made, outcome, experiment.judge, judged))
+    return _save(folder, _judged(folder, _with(made, outcome), experiment.judge))
 
 
-def _with(made: TrialResult, outcome: Outcome, judge: str, judged: bool | None) -> TrialResult:
+def _with(made: TrialResult, outcome: Outcome) -> TrialResult:
     return replace(
         made, status=outcome.status, figures=outcome.figures, tasks=outcome.tasks,
-        notes=outcome.notes, judge=judge, judged=judged,
+        notes=outcome.notes,
+    )  # fmt: skip
+
+
+def _judged(folder: Path, made: TrialResult, judge: str) -> TrialResult:
+    if not judge:
+        return replace(made, judge="", judged=None)
+    said = _judge(folder / "tree", judge)
+    return replace(
+        made, judge=judge, judged=said.passed, figures={**made.figures, **said.figures}
     )  # fmt: skip
 
 
@@ -230,14 +264,15 @@ def _prepare(folder: Path) -> None:
             entry.rename(aside / entry.name)
 
 
-def _judge(tree: Path, command: str) -> bool:
+def _judge(tree: Path, command: str) -> Verdict:
     """Say whether the judge passes on the final tree, in the sandbox of test commands."""
     with tempfile.TemporaryDirectory(prefix="orchestrator-") as outputs:
         commands = SubprocessCommands(BlobStore(Path(outputs), durable=False))
         try:
-            return commands.run(command, tree, timeout=JUDGE_SECONDS).exit_code == 0
+            result = commands.run(command, tree, timeout=JUDGE_SECONDS)
         except OrchestratorError:  # there is no tree to judge
-            return False
+            return Verdict(False)
+    return Verdict(result.exit_code == 0, count_tests(result.output))
 
 
 def _cause(code: int, output: Path) -> str:

@@ -7,7 +7,10 @@ import csv
 import json
 import os
 import platform
+import sqlite3
 from collections.abc import Mapping, Sequence
+from contextlib import closing
+from hashlib import sha256
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -17,30 +20,75 @@ from orchestrator.lab.outcomes import MEASURES, TaskOutcome
 from orchestrator.lab.trial import TrialResult
 from orchestrator.runtime.header import packages
 from orchestrator.runtime.redaction import make_redactor
+from orchestrator.runtime.scan import named_plainly, scan_tree
+from orchestrator.spec.plan import Plan
 
 _STATISTICS = ("numpy", "scipy", "statsmodels")
 _BLOCK = ("trial", "case", "plan", "mode", "model", "workers", "seed")
 _TASK = TaskOutcome.__slots__
+_TRIAL = (*_BLOCK, "status", "infrastructure_failure", "judged", *MEASURES)
+_TYPES = {
+    **dict.fromkeys(("trial", "case", "plan", "mode", "model", "status", "state", "task"), "TEXT"),
+    "infrastructure_failure": "TEXT",
+    **dict.fromkeys(("workers", "seed", "judged", "input", "output", "turns"), "INTEGER"),
+}
+"""Types of columns in SQL; all others hold any number."""
+_Row = dict[str, Any]
+
+DATABASE = "experiment.db"
+"""File with the tables, for programs that would rather ask than read."""
 
 
 def write_tables(results: Sequence[TrialResult], out: Path) -> None:
-    """Write ``trials.csv`` and ``tasks.csv``; an unknown value is an empty field."""
-    columns = (*_BLOCK, "status", "infrastructure_failure", "judged", *MEASURES)
-    with (out / "trials.csv").open("w", newline="", encoding="utf-8") as file:
+    """Write ``trials.csv``, ``tasks.csv``, and both as tables of the SQLite file `DATABASE`.
+
+    An unknown value is an empty field, or NULL.
+    """
+    trials = [_trial(one) for one in results]
+    tasks = [
+        {**_block(one), **{key: getattr(task, key) for key in _TASK}}
+        for one in results
+        for task in one.tasks
+    ]
+    _write_csv(out / "trials.csv", _TRIAL, trials)
+    _write_csv(out / "tasks.csv", (*_BLOCK, *_TASK), tasks)
+    _write_database(out / DATABASE, trials, tasks)
+
+
+def _write_csv(place: Path, columns: Sequence[str], rows: Sequence[_Row]) -> None:
+    with place.open("w", newline="", encoding="utf-8") as file:
         writer = csv.DictWriter(file, columns)
         writer.writeheader()
-        for one in results:
-            figures = {name: one.figure(name) for name in MEASURES}
-            writer.writerow(
-                {**_block(one), **figures, "status": one.status, "judged": one.judged,
-                 "infrastructure_failure": one.failure}
-            )  # fmt: skip
-    with (out / "tasks.csv").open("w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, (*_BLOCK, *_TASK))
-        writer.writeheader()
-        for one in results:
-            for task in one.tasks:
-                writer.writerow({**_block(one), **{key: getattr(task, key) for key in _TASK}})
+        writer.writerows(rows)
+
+
+def _write_database(place: Path, trials: Sequence[_Row], tasks: Sequence[_Row]) -> None:
+    """Write the tables anew, so that they are there whole or as they were before."""
+    fresh = place.with_name(f"{place.name}.new")
+    fresh.unlink(missing_ok=True)
+    with closing(sqlite3.connect(fresh)) as database, database:
+        _fill(database, "trials", _TRIAL, trials, 'PRIMARY KEY (trial, "case", plan)')
+        _fill(
+            database, "tasks", (*_BLOCK, *_TASK), tasks, 'PRIMARY KEY (trial, "case", plan, task)'
+        )
+    fresh.replace(place)
+
+
+def _fill(
+    database: sqlite3.Connection,
+    table: str,
+    columns: Sequence[str],
+    rows: Sequence[_Row],
+    key: str,
+) -> None:
+    # Names of columns are ours; `case` is a word of SQL, hence the quotes.
+    typed = ", ".join(f'"{name}" {_TYPES.get(name, "REAL")}' for name in columns)
+    database.execute(f"CREATE TABLE {table} ({typed}, {key})")
+    places = ", ".join("?" * len(columns))
+    database.executemany(
+        f"INSERT INTO {table} VALUES ({places})",
+        [[row[name] for name in columns] for row in rows],
+    )
 
 
 def write_manifest(experiment: Experiment, results: Sequence[TrialResult], out: Path) -> None:
@@ -58,7 +106,7 @@ def manifest(experiment: Experiment, results: Sequence[TrialResult]) -> dict[str
                 "name": case.name,
                 "plans": [
                     {"plan": label or None, "name": plan.name, "digest": plan.digest,
-                     "tasks": len(plan.tasks)}
+                     "code": _code(plan), "tasks": len(plan.tasks)}
                     for label, plan in case.plans.items()
                 ],
             }
@@ -69,16 +117,36 @@ def manifest(experiment: Experiment, results: Sequence[TrialResult]) -> dict[str
         "workers": list(experiment.workers),
         "options": {key: redactor.text(value) for key, value in experiment.options},
         "seeds": [experiment.seed + repeat for repeat in range(experiment.repeats)],
+        "time": experiment.time,
+        "command_seconds": experiment.command_seconds,
+        "planned": experiment.total,
         "primary": experiment.primary,
         "claim": "cases in general" if experiment.general else "these cases",
         "judge": experiment.judge or None,
         "trials": [{"trial": one.name, "version": one.version} for one in results],
         "packages": {**packages(), **_versions()},
-        "machine": {"processor": platform.machine(), "cores": os.cpu_count()},
+        "machine": {"processor": platform.machine(), "cores": os.cpu_count(),
+                    "memory_bytes": os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")},
     }  # fmt: skip
 
 
-def _block(one: TrialResult) -> dict[str, Any]:
+def _code(plan: Plan) -> str | None:
+    """Return a digest of the files that a plan starts from; None when it has no workspace."""
+    if plan.workspace is None:
+        return None
+    files = scan_tree(plan.workspace, named_plainly(plan.tasks)).files
+    text = json.dumps([[path, entry.digest] for path, entry in sorted(files.items())])
+    return sha256(text.encode()).hexdigest()
+
+
+def _trial(one: TrialResult) -> _Row:
+    return {
+        **_block(one), "status": one.status, "infrastructure_failure": one.failure,
+        "judged": one.judged, **{name: one.figure(name) for name in MEASURES},
+    }  # fmt: skip
+
+
+def _block(one: TrialResult) -> _Row:
     return {
         "trial": one.name, "case": one.case, "plan": one.arm.plan, "mode": one.arm.mode,
         "model": _without_place(one.arm.model), "workers": one.arm.workers, "seed": one.seed,

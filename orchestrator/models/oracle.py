@@ -35,7 +35,9 @@ Step = tuple[str, list[tuple[str, dict[str, Any]]]]
 
 
 @dataclass(frozen=True, slots=True)
-class _Mistake:
+class Mistake:
+    """A text with one seeded mistake, and the file that gets it first."""
+
     path: str
     text: str
 
@@ -63,6 +65,7 @@ class OracleModel:
         "mistakes": "probability of a mistake per task, 0 to 1",
         "latency": "seconds per turn, as 0.2 or 0.1-0.5",
         "seed": "whole number that decides about mistakes and latency",
+        "profile": "how the agent behaves, see docs/agents.md",
     }
 
     def __init__(
@@ -102,9 +105,13 @@ class OracleModel:
         """
         if not argument:
             raise UsageError("model oracle needs a directory", fix="write oracle:DIR")
+        if "profile" in options:
+            from orchestrator.models.profiled import ProfiledOracle  # built upon this class
+
+            return ProfiledOracle.from_options(argument, options, base)
         read = Options("oracle", options, cls.OPTIONS)
         mistakes = read.number("mistakes", 0.0, high=1.0)
-        latency = _latency(read)
+        latency = read_latency(read)
         seed = read.whole("seed", 0) if "seed" in read else None
         read.check()
         return cls(
@@ -120,23 +127,16 @@ class OracleModel:
     ) -> Turn:
         """Return what an agent that knows the solution would do next."""
         number = len(history) + 1
-        if interrupt.wait(self._random(briefing, f"turn {number}").uniform(*self._latency)):
-            raise ModelError(
-                "the lease ended while the model was answering",
-                why="the task was cancelled, timed out or given to another worker",
-                fix="claim again",
-            )
-        text, calls = _Agent(self, briefing, history).step()
-        prefix = f"{briefing.task}.{briefing.attempt}.{number}"
-        return Turn(
-            text=text,
-            calls=tuple(
-                ToolCall(f"{prefix}.{index}", tool, arguments)
-                for index, (tool, arguments) in enumerate(calls, start=1)
-            ),
-            stop="tool_use" if calls else "end_turn",
-            model=self.name,
-        )
+        self.pause(briefing, number, interrupt)
+        return as_turn(Agent(self, briefing, history).step(), briefing, number, self.name)
+
+    def pause(self, briefing: Briefing, number: int, interrupt: Interrupt) -> None:
+        """Take the time of a turn.
+
+        Raises:
+            ModelError: the lease has ended meanwhile.
+        """
+        wait(interrupt, self.random(briefing, f"turn {number}").uniform(*self._latency))
 
     def close(self) -> None:
         """Nothing to release."""
@@ -145,9 +145,9 @@ class OracleModel:
         """Return the reference text of every file in the task's write scope."""
         return {path: self._text(path) for path in self._paths if briefing.allows(path)}
 
-    def mistake(self, briefing: Briefing, texts: Mapping[str, str]) -> _Mistake | None:
+    def mistake(self, briefing: Briefing, texts: Mapping[str, str]) -> Mistake | None:
         """Return the mistake that this attempt begins with, made in one of `texts`."""
-        random = self._random(briefing, "mistake")
+        random = self.random(briefing, "mistake")
         if random.random() >= self._mistakes:
             return None
         paths = [path for path in sorted(texts) if path.endswith(".py")]
@@ -155,10 +155,10 @@ class OracleModel:
         for path in paths:
             wrong = mutate(texts[path], random.getrandbits(32))
             if wrong is not None:
-                return _Mistake(path, wrong)
+                return Mistake(path, wrong)
         return None
 
-    def _random(self, briefing: Briefing, purpose: str) -> Random:
+    def random(self, briefing: Briefing, purpose: str) -> Random:
         seed = briefing.seed if self._seed is None else self._seed
         return Random(f"{seed}/{briefing.task}/{briefing.attempt}/{purpose}")
 
@@ -174,8 +174,11 @@ class OracleModel:
             ) from error
 
 
-class _Agent:
-    """One turn of the oracle: everything is derived from the briefing and the history."""
+class Agent:
+    """One turn of the oracle: everything is derived from the briefing and the history.
+
+    An agent with behaviours (`profiled`) is built from the same steps.
+    """
 
     def __init__(
         self, oracle: OracleModel, briefing: Briefing, history: Sequence[Exchange]
@@ -185,9 +188,10 @@ class _Agent:
         self._existing = frozenset(briefing.files)
         self._references = oracle.references(briefing)
         self._memory = Memory(history)
-        self._mistake = None
+        self._mistake: Mistake | None = None
         if "run_tests" in self._tools:
-            self._mistake = oracle.mistake(briefing, dict(self._whole_files_to_write()))
+            texts = {path: self._text(path) for path in self._whole_files_to_write()}
+            self._mistake = oracle.mistake(briefing, texts)
 
     def step(self) -> Step:
         """Return the first of the things to do that is not done yet."""
@@ -198,12 +202,23 @@ class _Agent:
         if "read_file" not in self._tools:
             return None
         calls = []
-        for path in sorted(self._references.keys() | self._memory.stale):
-            next_line = self._memory.next_line(path, exists=path in self._existing)
+        for path in sorted(self._to_know()):
+            next_line = self._next_line(path)
             if next_line is not None:
-                start = {"start_line": next_line} if next_line > 1 else {}
-                calls.append(("read_file", {"path": path, **start}))
+                lines = {"start_line": next_line} if next_line > 1 else {}
+                most = self._memory.most_lines(path)
+                if most is not None:
+                    lines["end_line"] = next_line + most - 1
+                calls.append(("read_file", {"path": path, **lines}))
         return (f"Reading {_names(calls)}.", calls) if calls else None
+
+    def _to_know(self) -> set[str]:
+        """Return the files whose text is to be known."""
+        return self._references.keys() | self._memory.stale
+
+    def _next_line(self, path: str) -> int | None:
+        """Return the line from which `path` is to be read now, or None."""
+        return self._memory.next_line(path, exists=path in self._existing)
 
     def _write(self) -> Step | None:
         if not self._tools & {"write_file", "edit_file"}:
@@ -243,14 +258,18 @@ class _Agent:
 
     def _wanted(self, path: str) -> str | None:
         """Return what `path` should hold now; None when its region cannot be placed."""
-        reference, known = self._references[path], self._memory.texts.get(path)
+        known = self._memory.texts.get(path)
         if self._by_region(path):
-            own = find_region(reference, self._task)
+            own = find_region(self._text(path), self._task)
             present = find_region(known, self._task) if known else None
             return known.replace(present, own, 1) if known and present and own else None
-        if self._mistake and path == self._mistake.path and not self._mistake_is_tested():
+        if self._mistake and path == self._mistake.path and not self._mistake_is_over():
             return self._mistake.text
-        return reference
+        return self._text(path)
+
+    def _text(self, path: str) -> str:
+        """Return what the agent believes to be right for `path`."""
+        return self._references[path]
 
     def _by_region(self, path: str) -> bool:
         """Whether other tasks have their parts of this file."""
@@ -265,12 +284,12 @@ class _Agent:
         """Whether this file has parts and none of them is this task's."""
         return self._by_region(path) and find_region(self._references[path], self._task) is None
 
-    def _whole_files_to_write(self) -> Iterator[tuple[str, str]]:
+    def _whole_files_to_write(self) -> Iterator[str]:
         for path, reference in self._references.items():
             if not self._by_region(path) and self._memory.first.get(path) != reference:
-                yield path, reference
+                yield path
 
-    def _mistake_is_tested(self) -> bool:
+    def _mistake_is_over(self) -> bool:
         mistake = self._mistake
         return mistake is not None and self._memory.has_tested(mistake.path, mistake.text)
 
@@ -287,7 +306,7 @@ class _Agent:
     def _summary(self) -> str:
         written = ", ".join(sorted(self._memory.written))
         summary = f"Wrote {written}." if written else "Nothing to write."
-        if self._mistake and self._mistake_is_tested():
+        if self._mistake and self._mistake_is_over():
             caught = self._memory.caught(self._mistake.path, self._mistake.text)
             verb = "caught" if caught else "did not catch"
             summary += (
@@ -304,6 +323,35 @@ class _Agent:
         return (text, [(tool, {key: text})]) if tool in self._tools else (text, [])
 
 
+def as_turn(step: Step, briefing: Briefing, number: int, model: str) -> Turn:
+    """Return what an agent says and does as its turn with this number."""
+    text, calls = step
+    prefix = f"{briefing.task}.{briefing.attempt}.{number}"
+    return Turn(
+        text=text,
+        calls=tuple(
+            ToolCall(f"{prefix}.{index}", tool, arguments)
+            for index, (tool, arguments) in enumerate(calls, start=1)
+        ),
+        stop="tool_use" if calls else "end_turn",
+        model=model,
+    )
+
+
+def wait(interrupt: Interrupt, seconds: float) -> None:
+    """Let time pass, as a model does that thinks.
+
+    Raises:
+        ModelError: the lease has ended meanwhile.
+    """
+    if interrupt.wait(seconds):
+        raise ModelError(
+            "the lease ended while the model was answering",
+            why="the task was cancelled, timed out or given to another worker",
+            fix="claim again",
+        )
+
+
 def _files(directory: Path) -> Iterator[str]:
     for folder, folders, names in os.walk(directory):
         folders[:] = [name for name in folders if name not in _IGNORED]
@@ -316,7 +364,8 @@ def _names(calls: Sequence[tuple[str, dict[str, Any]]]) -> str:
     return ", ".join(str(arguments["path"]) for _, arguments in calls)
 
 
-def _latency(read: Options) -> tuple[float, float]:
+def read_latency(read: Options) -> tuple[float, float]:
+    """Return the option `latency`: seconds of a turn, from the shorter to the longer."""
     if "latency" not in read:
         return 0.0, 0.0
     shorter, _, longer = read.given["latency"].partition("-")

@@ -11,6 +11,7 @@ from orchestrator.models.base import Model
 from orchestrator.models.oracle import OracleModel
 from orchestrator.models.recorded import RecordedModel
 from orchestrator.models.scripted import ScriptedModel
+from orchestrator.models.simulated import SimulatedModel
 
 Builder = Callable[[str, Mapping[str, str], Path], Model]
 
@@ -19,12 +20,14 @@ _BUILDERS: Mapping[str, Builder] = {
     "oracle": OracleModel.from_options,
     "recorded": RecordedModel.from_options,
     "scripted": ScriptedModel.from_options,
+    "simulated": SimulatedModel.from_options,
 }
 _FORMS: Mapping[str, str] = {
     "anthropic": "anthropic[:MODEL]",
     "oracle": "oracle:DIR",
     "recorded": "recorded:RUN",
     "scripted": "scripted:FILE",
+    "simulated": "simulated[:PROFILE]",
 }
 
 
@@ -32,9 +35,10 @@ def create_model(spec: str, options: Mapping[str, str], base: Path) -> Model:
     """Return the model that `spec` names.
 
     Args:
-        spec: ``anthropic[:MODEL]``, ``oracle:DIR``, ``recorded:RUN`` or ``scripted:FILE``.
+        spec: ``anthropic[:MODEL]``, ``oracle:DIR``, ``recorded:RUN``, ``scripted:FILE`` or
+            ``simulated[:PROFILE]``.
         options: the model's options, as text (``-M key=value``).
-        base: the directory that a relative DIR, RUN or FILE begins at.
+        base: the directory that a relative DIR, RUN, FILE or PROFILE begins at.
 
     Raises:
         UsageError: there is no such model, or it cannot work as asked: a wrong option, a file

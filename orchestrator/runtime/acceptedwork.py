@@ -129,7 +129,8 @@ class AcceptedWork:
     def _wrote(self, event: e.Wrote) -> None:
         base = self._of(event.path).get(event.base)
         parts = (base.parts if base else frozenset()) - self._accepted
-        made = _Version(event.digest, event.token, base and base.digest, parts | {event.token})
+        of = base.digest if base else None
+        made = _Version(event.digest, event.token, of, parts | {event.token})
         self._add(event, made)
         self._tokens[event.task, event.attempt] = event.token
         self._paths.setdefault(event.token, {})[event.path] = None

@@ -87,11 +87,9 @@ class UserRepository:
     """
 
     def __init__(self, root: Path, scratch: Path) -> None:
-        self.top, self._scratch = root, scratch
-        said = self._git(
-            "rev-parse", "--show-toplevel", "--absolute-git-dir", "--show-object-format",
-            "--git-path", "index",
-        ).decode(errors="surrogateescape").splitlines()  # fmt: skip
+        self.top, self._scratch, self.nameless = root, scratch, False
+        asked = ("--show-toplevel", "--absolute-git-dir", "--show-object-format")
+        said = os.fsdecode(self._git("rev-parse", *asked, "--git-path", "index")).split("\n")
         self.top, self._folder = Path(said[0]), Path(said[1])
         self._null = "0" * (64 if said[2] == "sha256" else 40)
         self._index = root / said[3]
@@ -331,7 +329,7 @@ class UserRepository:
             f"GIT_{role}_{part}" for role in ("AUTHOR", "COMMITTER") for part in FALLBACK
         )
         found = {k: v for k, v in os.environ.items() if not k.startswith("GIT_") or k in people}
-        if getattr(self, "nameless", False):
+        if self.nameless:
             found |= {name: FALLBACK[name.rpartition("_")[2]] for name in people}
         if index is not None:
             found["GIT_INDEX_FILE"] = str(index)

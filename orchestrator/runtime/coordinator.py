@@ -21,7 +21,6 @@ from dataclasses import dataclass
 from itertools import count
 from queue import Empty, SimpleQueue
 from threading import TIMEOUT_MAX, Lock, Thread
-from threading import Event as Signal
 from typing import Protocol
 
 from orchestrator.core.claims import Bounds
@@ -51,6 +50,7 @@ from orchestrator.core.task import Task
 from orchestrator.errors import InternalError, OrchestratorError, RunStopped, WorkspaceError
 from orchestrator.runtime.clock import Clock, SystemClock
 from orchestrator.runtime.eventlog import EventLog
+from orchestrator.runtime.interruption import Latch
 from orchestrator.runtime.order import Asked, Mailbox, Order
 from orchestrator.runtime.redaction import admit
 from orchestrator.secrets import Redactor
@@ -170,7 +170,7 @@ class Coordinator:
         self._spawned = 0
         self._closing = self._ended = False
         self._thread = Thread(target=self._serve, name="coordinator", daemon=True)
-        self.finished = Signal()
+        self.finished = Latch()
         self.error: BaseException | None = None
 
     # --- for workers and people ---------------------------------------------------------------

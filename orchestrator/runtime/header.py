@@ -48,6 +48,7 @@ class Header:
         manifest: blob with the files that were there at the start.
         packages: versions of what the run depended on.
         git: commit of the workspace at the start; "" if there was none.
+        commit: when accepted work is committed, ``task`` or ``run``; "" for never.
         started: date and time, UTC.
     """
 
@@ -77,6 +78,7 @@ class Header:
     machine: int = MACHINE
     packages: Mapping[str, str] = field(default_factory=dict)
     git: str = ""
+    commit: str = ""
     started: str = ""
 
 

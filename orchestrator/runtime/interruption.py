@@ -77,3 +77,35 @@ class Interruption:
         finally:
             with self._lock:
                 self._calls = [other for other in self._calls if other is not call]
+
+
+class Latch:
+    """An event that is set once, and that a signal may interrupt.
+
+    `threading.Event` will not do: an exception that a signal handler raises while it waits (Ctrl-C,
+    or the end that a batch system asks for) may leave its inner lock released, and what is seen is
+    "release unlocked lock". Taking a plain lock is one step of the interpreter.
+    """
+
+    def __init__(self) -> None:
+        self._closed = threading.Lock()
+        self._closed.acquire()
+        self._mutex = threading.Lock()
+        self._set = False
+
+    def set(self) -> None:
+        """Let everybody through. May be called more than once."""
+        with self._mutex:
+            if not self._set:
+                self._set = True
+                self._closed.release()
+
+    def is_set(self) -> bool:
+        """Whether it was set."""
+        return self._set
+
+    def wait(self, timeout: float | None = None) -> bool:
+        """Wait up to `timeout` seconds; True when it was set."""
+        if not self._set and self._closed.acquire(timeout=-1 if timeout is None else timeout):
+            self._closed.release()
+        return self._set

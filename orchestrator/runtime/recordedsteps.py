@@ -106,12 +106,16 @@ def last_waiting(turns: Sequence[Turn]) -> int:
     return max(granted, default=0)
 
 
+_UNDOING = ("undone", "remained")
+"""What follows from the end of an attempt, in the same step, though a little later."""
+
+
 def _steps(records: Iterable[Record]) -> Iterator[_Step]:
     step: _Step | None = None
     for record in records:
         last = step.records[-1] if step else None
         alone = record.kind == "outside" or (record.kind == "retried" != (last and last.kind))
-        apart = last is None or (last.at != record.at and record.kind != "undone")
+        apart = last is None or (last.at != record.at and record.kind not in _UNDOING)
         if step is None or apart or alone:
             if step is not None:
                 yield step

@@ -72,8 +72,8 @@ _NAMES_OF_REFUSALS = _NAMES - {"path", "paths"}  # of files that need not exist;
 # before it. Rows of all other kinds, and of later ones, are looked through whole.
 _ROW_TEXT: Mapping[str, str] = {
     "granted": "", "blocked": "", "renewed": "", "reserved": "", "wrote": "", "submit_waits": "",
-    "rested": "", "undone": "", "outside": "", "retried": "", "widened": "", "widen_waits": "",
-    "resumed": "", "succeeded": '"summary":', "reported": '"detail":',
+    "rested": "", "undone": "", "remained": "", "outside": "", "retried": "", "widened": "",
+    "widen_waits": "", "resumed": "", "succeeded": '"summary":', "reported": '"detail":',
 }  # fmt: skip
 
 _REQUEST_TEXTS: Mapping[type[Any], tuple[str, ...]] = {

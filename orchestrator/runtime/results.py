@@ -47,6 +47,8 @@ class RunResult:
     Attributes:
         tree: the directory with the result; None: a run without a workspace.
         late: workers that had not returned when the run ended.
+        notices: what whoever started the run must know about its end, for example what was
+            committed, and what was not.
     """
 
     run: str
@@ -58,6 +60,7 @@ class RunResult:
     seed: int
     tree: Path | None = None
     late: tuple[str, ...] = ()
+    notices: tuple[str, ...] = ()
 
     @property
     def exit_code(self) -> int:

@@ -6,7 +6,6 @@ interrupted, reached a limit, or whose process died.
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
@@ -36,6 +35,7 @@ from orchestrator.runtime.assembly import (
 from orchestrator.runtime.blobs import BlobStore
 from orchestrator.runtime.clock import SystemClock
 from orchestrator.runtime.commands import Commands
+from orchestrator.runtime.commits import NO_COMMITS, Commits, choose_commit
 from orchestrator.runtime.context import Context
 from orchestrator.runtime.continuity import check_roles
 from orchestrator.runtime.control import listening
@@ -109,10 +109,11 @@ class Run:
         resources: ExitStack,
         notices: tuple[str, ...] = (),
         failure: DiskFailure | None = None,
+        commits: Commits = NO_COMMITS,
     ) -> None:
         self.header, self.folder, self.coordinator = header, folder, coordinator
         self.notices = notices
-        self._resources, self._failure = resources, failure
+        self._resources, self._failure, self._commits = resources, failure, commits
 
     def halt(self, why: str = "interrupted") -> None:
         """End the run now; it can be resumed. Returns at once."""
@@ -143,25 +144,19 @@ class Run:
                 late = self.coordinator.close(grace)
             finally:
                 self._resources.close()
-                self._remove_copies(late)
+                self.folder.remove_copies(late)
         if self.coordinator.error is not None:
             raise self.coordinator.error
         if self._failure is not None and self._failure.error is not None:
             raise self._failure.error
         return self._result(tuple(late))
 
-    def _remove_copies(self, late: Sequence[str]) -> None:
-        """Remove the private copies, but for those of workers that may still use them."""
-        for copy in self.folder.copies.iterdir():
-            if copy.is_dir() and copy.name.removesuffix(".tmp") not in late:
-                shutil.rmtree(copy, ignore_errors=True)
-
     def _result(self, late: tuple[str, ...]) -> RunResult:
         header = self.header
         return RunResult(
             header.run, self.folder.path, self.coordinator.snapshot().status, header.mode,
             header.model, header.workers, header.seed,
-            Path(header.workspace) if header.workspace else None, late,
+            Path(header.workspace) if header.workspace else None, late, self._commits.told,
         )  # fmt: skip
 
 
@@ -176,6 +171,7 @@ def start(
     time: str = "real",
     command_seconds: float | None = None,
     workers: int | None = None,
+    commit: str | None = None,
     into: str | Path | None = None,
     run_dir: str | Path | None = None,
     seed: int = 0,
@@ -197,6 +193,7 @@ def start(
         time: ``real``, or ``virtual``: waits are not waited for (see `runtime.virtualtime`).
         command_seconds: virtual seconds that each command takes; None: as long as it really took.
         workers: worker threads; None: the plan's limit.
+        commit: what is committed in git: ``task``, ``run`` or ``none``; None: as the plan has it.
         into: directory for a copy of the workspace to work on; None: the plan's.
         run_dir: directory for the log and all that is needed to resume; None:
             ``.orchestrator/runs/ID`` beside the plan.
@@ -218,6 +215,7 @@ def start(
     chosen = find_mode(mode or plan.mode)
     count = _check_workers(plan.limits.workers if workers is None else workers)
     limits = replace(plan.limits, workers=count)
+    when = choose_commit(commit, plan, copied=bool(into or plan.into))
     with ExitStack() as stack:
         actor = Actor.choose(plan, model, options or {}, work)
         stack.callback(actor.close)
@@ -252,18 +250,21 @@ def start(
             role_digests={role.name: role.digest for role in roles.values()},
             manifest=save_manifest(entries, blobs) if tree else "",
             git=git_revision(workspace) if workspace else "",
+            commit=when,
         )
         order = recorded_order(actor.model, header)
         log = SqliteLog.create(folder.events, pack(header), durability, redactor)
         stack.callback(log.close)
+        commits = stack.enter_context(Commits.begin(header, folder, tree, entries, log))
+        listeners = (*listeners, commits.heard)
         machine = make_machine(header, roles, entries)
         assembly = Assembly(header, folder, blobs, tree, entries, roles, actor, commands, virtual)
         coordinator = assembly.coordinator(machine, log, SystemClock(), listeners, order)
         if control:
             stack.enter_context(listening(folder, coordinator))
         failure = blobs.on_failure = DiskFailure(coordinator)
-        notices = assembly.begin(coordinator)
-        return Run(header, folder, coordinator, stack.pop_all(), notices, failure)
+        notices = assembly.begin(coordinator) + commits.notices
+        return Run(header, folder, coordinator, stack.pop_all(), notices, failure, commits)
     raise AssertionError("unreachable")
 
 
@@ -323,6 +324,8 @@ def start_again(
         header = replace(header, limits=in_force, workers=count)
         virtual = VirtualTime(at) if header.time == "virtual" else None
         assembly = Assembly(header, folder, blobs, tree, entries, roles, actor, commands, virtual)
+        commits = stack.enter_context(Commits.begin(header, folder, tree, entries, log))
+        listeners = (*listeners, commits.heard)
         coordinator = assembly.coordinator(machine, log, SystemClock(at), listeners)
         first: list[Request] = list(reconcile(machine, tree, entries)) if tree else []
         first += map(Retry, _to_retry(machine.state)) if retry_failed else ()
@@ -334,8 +337,8 @@ def start_again(
         if control:
             stack.enter_context(listening(folder, coordinator))
         failure = blobs.on_failure = DiskFailure(coordinator)
-        notices = assembly.begin(coordinator)
-        return Run(header, folder, coordinator, stack.pop_all(), notices, failure)
+        notices = assembly.begin(coordinator) + commits.notices
+        return Run(header, folder, coordinator, stack.pop_all(), notices, failure, commits)
     raise AssertionError("unreachable")
 
 

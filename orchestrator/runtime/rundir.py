@@ -5,7 +5,7 @@ from __future__ import annotations
 import secrets
 import shutil
 import time
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from pathlib import Path
 
 from orchestrator.errors import Problem, UsageError, WorkspaceError, nearest
@@ -84,6 +84,12 @@ class RunDir:
             runs.rmdir()
             if [entry.name for entry in state.iterdir()] == [".gitignore"]:
                 shutil.rmtree(state, ignore_errors=True)
+
+    def remove_copies(self, late: Collection[str] = ()) -> None:
+        """Remove the private copies, but for those that the workers `late` may still use."""
+        for copy in self.copies.iterdir():
+            if copy.is_dir() and copy.name.removesuffix(".tmp") not in late:
+                shutil.rmtree(copy, ignore_errors=True)
 
     @classmethod
     def open(cls, path: Path) -> RunDir:

@@ -36,8 +36,11 @@ if TYPE_CHECKING:
 
 Validate = Literal["region", "file"]
 Place = Literal["cut", "live"]
+Commit = Literal["none", "task", "run"]
 MODES = ("solo", "uncontrolled", "locks", "shared", "worktree")
 """Coordination modes, as the plan's schema names them."""
+COMMITS = ("none", "task", "run")
+"""When a run commits to the user's repository, as the plan's schema names it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,6 +55,8 @@ class Plan:
         mode: coordination mode, one of `MODES`.
         validate: what makes a write stale, a change nearby or any change to the file.
         tests: where tests run, on a cut or in the shared tree itself; None: as the mode has it.
+        commit: what is committed in the git repository: nothing, one commit per accepted task,
+            or one at the end of the run; None: nothing.
         workspace: directory of the files that the agents work on; absolute.
         into: directory for a copy of the workspace to work on; absolute; None: work in place.
         roles: directory of role specs, looked at before the built-in ones; absolute.
@@ -70,6 +75,7 @@ class Plan:
     mode: str = "shared"
     validate: Validate = "region"
     tests: Place | None = None
+    commit: Commit | None = None
     workspace: Path | None = None
     into: Path | None = None
     roles: Path | None = None

@@ -29,7 +29,7 @@ _TASK_LIMITS = {
     "wall": "seconds",
 }
 _DURATIONS = {"wall", "lease", "estimate", "seconds", "backoff"}
-_PLAIN = ("name", "goal", "model", "mode", "validate", "tests")
+_PLAIN = ("name", "goal", "model", "mode", "validate", "tests", "commit")
 _PATHS = ("workspace", "into", "roles")
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}")
 _DEFAULTS = tuple(
@@ -175,7 +175,7 @@ def _seconds(values: Mapping[str, Any]) -> dict[str, Any]:
 def plan_to_data(plan: Plan) -> dict[str, Any]:
     """Return a plan as data that the schema allows, defaults left out."""
     data: dict[str, Any] = {"version": 1, "name": plan.name}
-    for key in ("goal", *_PATHS, "model", "mode", "validate", "tests"):
+    for key in ("goal", *_PATHS, "model", "mode", "validate", "tests", "commit"):
         value = getattr(plan, key)
         if value not in (None, ""):
             data[key] = str(value) if key in _PATHS else value

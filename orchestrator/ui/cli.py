@@ -16,7 +16,7 @@ from typing import NoReturn
 import click
 
 from orchestrator import __version__
-from orchestrator.ui import cli_study
+from orchestrator.ui import cli_start, cli_study
 from orchestrator.ui.failures import Session, guarded
 
 EPILOG = """\b
@@ -93,6 +93,7 @@ def cli() -> None:
     help="What a command takes in virtual time; without it, as long as it really takes.",
 )
 @click.option("--workers", type=int, metavar="N", help="Worker threads.")
+@click.option("--commit", metavar="WHEN", help="What is committed in git: task, run, none.")
 @click.option("--into", type=_path, metavar="DIR", help="Work on a fresh copy, made there.")
 @click.option("--run-dir", type=_path, metavar="DIR", help="Directory for the log of the run.")
 @click.option("--seed", type=int, default=0, metavar="N", help="Decides everything random.")
@@ -111,6 +112,7 @@ def run(
     time: str,
     command_seconds: float | None,
     workers: int | None,
+    commit: str | None,
     into: Path | None,
     run_dir: Path | None,
     seed: int,
@@ -139,7 +141,7 @@ def run(
     def begin(progress: Progress) -> Run:
         return start(
             loaded, model=model, options=pairs, mode=mode, tests=tests, time=time,
-            command_seconds=command_seconds, workers=workers, into=into,
+            command_seconds=command_seconds, workers=workers, commit=commit, into=into,
             run_dir=run_dir, seed=seed, allow_dirty=allow_dirty, listeners=(progress,),
             control=True,
         )  # fmt: skip
@@ -324,3 +326,4 @@ if __name__ == "__main__":
 
 
 cli_study.add_to(cli)
+cli_start.add_to(cli)

@@ -173,7 +173,7 @@ def check(run: str, tests: bool, as_json: bool) -> int:
     return show_check(run, tests=tests, as_json=as_json)
 
 
-@_command("Show a run as one HTML file.")
+@_command("Show a run, or an experiment, as one HTML file.")
 @click.argument("runs", metavar="RUN", nargs=-1, required=True)
 @click.option("-o", "output", type=_path, metavar="FILE", help="The file; else in the run's own.")
 def report(runs: tuple[str, ...], output: Path | None) -> None:
@@ -224,7 +224,15 @@ def score(run: str, **asked: Any) -> None:
 @click.option("--out", type=_path, metavar="DIR", help="Directory of the experiment.")
 @click.option("--jobs", type=int, default=1, metavar="N", help="Trials at the same time.")
 @click.option("--shard", metavar="I/N", help="Run only this part of the trials.")
+@click.option(
+    "--dask",
+    is_flag=False,
+    flag_value="",
+    metavar="[ADDRESS]",
+    help="Run them on a Dask cluster; without an address, on --jobs workers here.",
+)
 @click.option("--retry-lost", is_flag=True, help="Run trials again whose process had died.")
+@click.option("--yes", is_flag=True, help="Do not ask before models are paid for.")
 @_json
 def compare(plans: tuple[Path, ...], options: tuple[str, ...], **asked: Any) -> int:
     """Run plans under several conditions and say what differs; or the one experiment file given.

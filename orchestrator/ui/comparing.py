@@ -13,11 +13,13 @@ from orchestrator.lab.experiment import Experiment, cases_of
 from orchestrator.lab.experimentfile import read_experiment
 from orchestrator.lab.outcomes import MEASURES
 from orchestrator.lab.statistics import ALPHA, require, rule_of_three
-from orchestrator.lab.trialruns import Advance, Share, conduct
-from orchestrator.lab.trialtables import write_manifest, write_tables
+from orchestrator.lab.trialruns import Advance, Engine, Here, Share, conduct
+from orchestrator.lab.trialtables import DATABASE, manifest, write_manifest, write_tables
 from orchestrator.runtime.rundir import make_state_folder
 from orchestrator.spec.plan import Plan
 from orchestrator.ui.output import complain, say, say_json
+from orchestrator.ui.paying import approval
+from orchestrator.ui.reporting.comparison_page import NAME, write_comparison
 from orchestrator.ui.signals import terminable
 from orchestrator.ui.words import count, duration, listed, place
 
@@ -38,7 +40,9 @@ class Wanted:
     out: Path | None = None
     jobs: int = 1
     shard: str | None = None
+    dask: str | None = None
     retry_lost: bool = False
+    yes: bool = False
     as_json: bool = False
 
 
@@ -58,8 +62,7 @@ def show_comparison(files: Sequence[Path], wanted: Wanted) -> int:
     """
     require()
     share = _share(wanted.shard)
-    if wanted.jobs < 1:
-        raise UsageError("at least one trial must run at a time", "--jobs", fix="say 1 or more")
+    engine = _engine(wanted)
     experiment, notes = _experiment(files, wanted)
     experiment.check()
     out = _folder(experiment, wanted.out)
@@ -72,8 +75,8 @@ def show_comparison(files: Sequence[Path], wanted: Wanted) -> int:
     try:
         with terminable():
             results = conduct(
-                experiment, out, jobs=wanted.jobs, share=share, retry_lost=wanted.retry_lost,
-                listener=_progress,
+                experiment, out, share=share, retry_lost=wanted.retry_lost, listener=_progress,
+                engine=engine, approve=approval(experiment, yes=wanted.yes),
             )  # fmt: skip
         write_tables(results, out)
         write_manifest(experiment, results, out)
@@ -86,6 +89,8 @@ def show_comparison(files: Sequence[Path], wanted: Wanted) -> int:
     if len(versions) > 1:
         complain(f"note: trials of several versions of this program: {', '.join(versions)}")
     comparison = compare(results, experiment)
+    said = manifest(experiment, results)
+    write_comparison(out / NAME, headline(comparison), comparison, results, said)
     if wanted.as_json:
         say_json({"headline": headline(comparison), "out": str(out), **comparison.to_json()})
     else:
@@ -142,6 +147,21 @@ def _share(text: str | None) -> Share:
     raise UsageError(
         f"{text!r} is not a part of the trials", "--shard", fix="say for example --shard 2/4"
     )
+
+
+def _engine(wanted: Wanted) -> Engine:
+    if wanted.jobs < 1:
+        raise UsageError("at least one trial must run at a time", "--jobs", fix="say 1 or more")
+    if wanted.dask is None:
+        return Here(wanted.jobs)
+    if wanted.dask and wanted.jobs > 1:
+        raise UsageError(
+            "the cluster decides how many trials run at a time", "--jobs",
+            fix="leave out --jobs, or leave out the address of --dask",
+        )  # fmt: skip
+    from orchestrator.lab.daskruns import Cluster
+
+    return Cluster(wanted.dask, wanted.jobs)
 
 
 def _folder(experiment: Experiment, out: Path | None) -> Path:
@@ -277,7 +297,8 @@ def _lines(comparison: Comparison, out: Path) -> Iterator[str]:
         yield f"Lost (counted as no success, left out of all else): {lost.name}: {lost.failure}"
     if comparison.lost:
         yield "To run lost trials again: --retry-lost."
-    yield f"Data: {place(out)}/trials.csv, tasks.csv, manifest.json"
+    yield f"Report: {place(out / NAME)}"
+    yield f"Data: {place(out)}/trials.csv, tasks.csv, {DATABASE}, manifest.json"
 
 
 def _without_failure(arms: Sequence[ArmSummary]) -> Iterator[str]:

@@ -19,6 +19,7 @@ from orchestrator.ui.failures import INTERRUPTED, Session
 from orchestrator.ui.lines import Narrator
 from orchestrator.ui.progress import Progress, choose_screen
 from orchestrator.ui.record import Record, read_record
+from orchestrator.ui.reporting.spans import send_run
 from orchestrator.ui.signals import terminable
 from orchestrator.ui.summary import Summary, summarise
 from orchestrator.ui.words import count, place, run_name
@@ -87,7 +88,9 @@ def drive(begin: Begin, show: Show, session: Session, board: Board | None = None
             progress.stop()
     if progress.failure is not None:
         session.note(progress.failure, "the progress display failed; the run did not")
-    return _conclude(result, show)
+    code = _conclude(result, show)
+    _trace(result)
+    return code
 
 
 def _show(run: Run, progress: Progress, show: Show, board: Board | None) -> None:
@@ -120,9 +123,20 @@ def _conclude(result: RunResult, show: Show) -> int:
     record = read_record(result.run_dir)
     with suppress(output.ReaderGoneError):  # the exit code and the JSON still say how it ended
         tell(record, show.stream, plain=show.plain, late=result.late)
+        for notice in result.notices:
+            output.say(notice, show.stream)
     if show.as_json:
         output.say_json(record.to_json())
     return result.exit_code
+
+
+def _trace(result: RunResult) -> None:
+    """Send the run to whoever listens to spans in this process; mostly nobody does."""
+    try:
+        send_run(result.run_dir)
+    except Exception as error:  # what listens is not ours, and the run is none the worse
+        kind = type(error).__name__
+        output.complain(f"note: the run could not be sent as spans: {kind}: {error}")
 
 
 def tell(record: Record, stream: TextIO, *, plain: bool, late: Sequence[str] = ()) -> None:

@@ -1,4 +1,4 @@
-"""`report`: a run as one HTML file that needs no network."""
+"""`report`: a run, or an experiment, as one HTML file that needs no network."""
 
 from __future__ import annotations
 
@@ -34,22 +34,44 @@ def write_report(run_dir: Path, output: Path) -> Path:
 
 
 def show_report(runs: Sequence[str], output: Path | None) -> None:
-    """Write the report of a run and say where it is.
+    """Write the report of a run or of an experiment and say where it is.
 
     Args:
-        runs: the run, as it is named on the command line.
-        output: the HTML file; None: ``report.html`` in the run's directory.
+        runs: the run as it is named on the command line, or the directory of an experiment.
+        output: the HTML file; None: ``report.html`` in the directory of the run or experiment.
 
     Raises:
-        UsageError: there is no such run, or several are named.
-        WorkspaceError: the file cannot be written.
+        UsageError: there is no such run, several are named, or the extra ``lab`` is missing.
+        WorkspaceError: the data cannot be read, or the file cannot be written.
         LogError: the log cannot be read.
     """
+    from orchestrator.ui.reporting.past import is_experiment
+
     if len(runs) != 1:
         raise UsageError(
-            "a report is about one run" if runs else "no run is named", "RUN",
-            fix="name one run; `compare` sets several against each other",
+            "a report is about one run or one experiment" if runs else "no run is named", "RUN",
+            fix="name one; `compare` sets several runs against each other",
         )  # fmt: skip
-    folder = find(runs[0])
-    written = write_report(folder.path, output or folder.path / "report.html")
+    if is_experiment(Path(runs[0])):
+        written = _comparison(Path(runs[0]), output)
+    else:
+        folder = find(runs[0])
+        written = write_report(folder.path, output or folder.path / "report.html")
     say(f"Report: {place(written)} ({written.stat().st_size / 1000:,.0f} kB)")
+
+
+def _comparison(folder: Path, output: Path | None) -> Path:
+    from orchestrator.lab.compare import compare
+    from orchestrator.lab.statistics import require
+    from orchestrator.lab.versussolo import beside_solo
+    from orchestrator.ui.comparing import headline
+    from orchestrator.ui.reporting.comparison_page import NAME, write_comparison
+    from orchestrator.ui.reporting.past import read_past
+
+    require()
+    past = read_past(folder)
+    results = beside_solo(past.results)
+    comparison = compare(results, past.experiment)
+    return write_comparison(
+        output or folder / NAME, headline(comparison), comparison, results, past.manifest
+    )

@@ -271,8 +271,12 @@ def test_a_hub_in_several_scopes(tree: Tree, name: str) -> None:
 def test_what_much_depends_on_is_a_hub(tree: Tree) -> None:
     users = {f"pkg/u{n}.py": "from pkg.base import Base\n" for n in range(3)}
     root = tree({"pkg/base.py": BASE, **users})
-    tasks = (task("base"), task("u0", "base", writes=("pkg/u0.py", "pkg/base.py")))
+    tasks = (task("base"), task("u0", "base", writes=("pkg/u0.py", "pkg/base.py")), task("u1"))
     assert only(found(root, *tasks), "hub-in-several-scopes").witness == "pkg/base.py"
+    # A last task that may mend everything is in nobody's way.
+    last = task("verify", "base", "u0", writes=("pkg/u0.py", "pkg/base.py"))
+    alone = (task("base"), task("u0", "base"))
+    assert "hub-in-several-scopes" not in codes(found(root, *alone, last))
     # Held by one task, which comes first, it is as it should be.
     assert "hub-in-several-scopes" not in codes(found(root, task("base"), task("u0", "base")))
 

@@ -28,6 +28,7 @@ from orchestrator.models.recorded_run import RecordedAttempt, Recording
 from orchestrator.models.registry import create_model
 
 NEVER = threading.Event()
+NAMES = ("scripted", "oracle", "simulated", "recorded", "anthropic")
 STOPS = ("tool_use", "end_turn", "max_tokens", "refusal")
 
 
@@ -38,10 +39,12 @@ class Case:
     Attributes:
         model: the model.
         repeats: whether the same question gets the very same answer.
+        priced: whether its tokens cost something.
     """
 
     model: Model
     repeats: bool = True
+    priced: bool = False
 
 
 def tool(name: str, *arguments: str) -> ToolSpec:
@@ -81,14 +84,26 @@ def oracle(request: pytest.FixtureRequest, folder: Path) -> Case:
     return Case(create_model("oracle:solution", options, folder))
 
 
+def profiled(request: pytest.FixtureRequest, folder: Path) -> Case:
+    (folder / "solution").mkdir()
+    (folder / "solution" / "a.py").write_text("def f(a):\n    return a + 1\n")
+    options = {"profile": "hasty", "thinking": "0.001", "speed": "0"}
+    return Case(create_model("oracle:solution", options, folder), priced=True)
+
+
+def simulated(request: pytest.FixtureRequest, folder: Path) -> Case:
+    return Case(create_model("simulated", {"thinking": "0.001"}, folder), priced=True)
+
+
 def anthropic(request: pytest.FixtureRequest, folder: Path) -> Case:
     request.getfixturevalue("llmock")
-    return Case(create_model("anthropic", {}, folder), repeats=False)
+    return Case(create_model("anthropic", {}, folder), repeats=False, priced=True)
 
 
 def anthropic_whole(request: pytest.FixtureRequest, folder: Path) -> Case:
     request.getfixturevalue("llmock")
-    return Case(create_model("anthropic", {"stream": "false"}, folder), repeats=False)
+    model = create_model("anthropic", {"stream": "false"}, folder)
+    return Case(model, repeats=False, priced=True)
 
 
 def recorded(request: pytest.FixtureRequest, folder: Path) -> Case:
@@ -106,7 +121,7 @@ def recorded(request: pytest.FixtureRequest, folder: Path) -> Case:
 
 
 @pytest.fixture(
-    params=[scripted, oracle, recorded, anthropic, anthropic_whole],
+    params=[scripted, oracle, profiled, simulated, recorded, anthropic, anthropic_whole],
     ids=lambda make: make.__name__,
 )
 def case(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Case]:
@@ -130,7 +145,7 @@ def play(model: Model, turns: int) -> list[Exchange]:
 
 def test_it_is_a_model(case: Case) -> None:
     assert isinstance(case.model, Model)
-    assert case.model.name.partition(":")[0] in ("scripted", "oracle", "recorded", "anthropic")
+    assert case.model.name.partition(":")[0] in NAMES
 
 
 def test_turns_are_well_formed(case: Case) -> None:
@@ -205,4 +220,4 @@ def test_closing_twice_is_closing_once(case: Case) -> None:
 def test_the_price_is_known_or_said_not_to_be(case: Case) -> None:
     cost = dollars(case.model, play(case.model, 1)[0].turn.usage)
     assert cost is not None
-    assert (cost > 0) == case.model.name.startswith("anthropic")
+    assert (cost > 0) == case.priced

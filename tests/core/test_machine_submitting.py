@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from orchestrator.core import messages as m
-from orchestrator.core.events import AttemptEnded, Blocked, SubmitWaits, Succeeded
+from orchestrator.core.events import AttemptEnded, Blocked, Remained, SubmitWaits, Succeeded
 from orchestrator.core.task import Task
 
 if TYPE_CHECKING:
@@ -59,13 +59,33 @@ def test_when_the_writer_fails_the_submission_is_refused_as_stale(bench: Make) -
     assert winners(run) == ["reader"]
 
 
-def test_what_is_kept_whatever_happens_need_not_be_waited_for(bench: Make) -> None:
+def test_what_is_kept_whatever_happens_is_waited_for_too(bench: Make) -> None:
+    """It is not undone, but as long as its attempt runs it may be written again."""
     run = bench(Task(id="writer", writes=("a.py",), keep=True), READER)
     writer, reader = run.start("w1"), run.start("w2")
     run.write(writer, "a.py")
     reads(run, reader, "a.py")
-    hand_in(run, reader)
+    assert hand_in(run, reader) is None
+    run.ask(m.GiveUp(writer.token, "gave_up", "no"))
     assert winners(run) == ["reader"]
+
+
+def test_who_deletes_what_others_edit_waits_for_them(bench: Make) -> None:
+    both = [Task(id=name, shares=("all.py",)) for name in ("one", "two")]
+    run = bench(*both, files={"all.py": ""})
+    one, two = run.start("w1"), run.start("w2")
+    run.write(one, "all.py", "1")
+    reads(run, two, "all.py")
+    number = run.machine.state.files.current("all.py").number
+    run.ask(m.Delete(two.token, "all.py", number, ()))
+    assert hand_in(run, two) is None
+    run.ask(m.GiveUp(one.token, "gave_up", "no"))
+    assert winners(run) == [], "what `one` wrote is still to be taken out"
+    assert m.Unmerge("one", 1, one.token, "all.py") in run.effects
+    number = run.machine.state.files.current("all.py").number
+    run.ask(m.Undo("one", 1, one.token, "all.py", number, None))
+    assert Remained(0.0, "one", 1, "all.py", one.token) in run.events
+    assert winners(run) == ["two"]
 
 
 def test_files_that_are_edited_together_need_not_be_waited_for(bench: Make) -> None:

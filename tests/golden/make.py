@@ -245,6 +245,18 @@ def limits(folder: Path) -> None:
     story.close()
 
 
+def remained(folder: Path) -> None:
+    """Tell of an attempt whose lines are gone already when they are to be taken out."""
+    both = tuple(Task(id=name, shares=("shared.txt",)) for name in "gh")
+    story = Story(folder, both)
+    story.claim(2)
+    story.write("g", "shared.txt", _shared(g="by g\n"))
+    story.write("h", "shared.txt", _shared(h="by h\n"))
+    story.ask(GiveUp(story.token("g"), "gave_up", "too hard"))
+    story.submit("h")
+    story.close()
+
+
 # --- real runs ------------------------------------------------------------------------------------
 
 
@@ -364,8 +376,8 @@ def main() -> None:
     running.packages = lambda: {"orchestrator": "0.1.0"}
     running.now = lambda: STARTED
     makers: dict[str, Callable[[Path], None]] = {
-        "every-kind": every_kind, "limits": limits, "killed": killed, "agents": agents,
-        "solo": solo,
+        "every-kind": every_kind, "limits": limits, "remained": remained,
+        "killed": killed, "agents": agents, "solo": solo,
     }  # fmt: skip
     for name, make in makers.items():
         folder = HERE / f"format-{FORMAT}" / name

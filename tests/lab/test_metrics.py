@@ -11,7 +11,8 @@ from orchestrator.core import events as e
 from orchestrator.core.messages import Spent
 from orchestrator.core.task import Task
 from orchestrator.errors import StaleWrite, WorkspaceError
-from orchestrator.lab.metrics import Conflict, FileWait, measure, metrics_of
+from orchestrator.lab.filewaits import FileWait
+from orchestrator.lab.metrics import Conflict, measure, metrics_of
 from orchestrator.runtime.context import Context
 from orchestrator.runtime.run import run
 from orchestrator.spec.plan import Plan

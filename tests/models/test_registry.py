@@ -57,7 +57,7 @@ def test_absolute_paths_stay(base: Path) -> None:
         ("echo:x", "Models: anthropic\\[:MODEL\\], oracle:DIR, recorded:RUN, scripted:FILE"),
         ("recorded", "needs a run"),
         ("recorded:nowhere", "there is no run 'nowhere'"),
-        ("simulated", "there is no model 'simulated'"),
+        ("simulate", "did you mean simulated"),
         ("oracle", "needs a directory"),
         ("oracle:nowhere", "is not a directory"),
         ("scripted", "needs a file"),

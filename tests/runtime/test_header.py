@@ -54,6 +54,9 @@ FULL = Header(
     manifest="m",
     packages={"python": "3.11"},
     git="abc",
+    commit="task",
+    time="virtual",
+    command_seconds=20.0,
     started="2026-01-02T03:04:05Z",
 )
 

@@ -1,9 +1,13 @@
 from __future__ import annotations
 
+import signal
 import threading
+from types import FrameType
+
+import pytest
 
 from orchestrator.models.base import Interrupt
-from orchestrator.runtime.interruption import Interruption, Watchable
+from orchestrator.runtime.interruption import Interruption, Latch, Watchable
 
 
 def test_an_interruption_is_an_interrupt() -> None:
@@ -73,3 +77,37 @@ def test_nobody_is_called_who_left_while_another_thread_interrupts() -> None:
         for thread in threads:
             thread.join()
     assert late == []
+
+
+def test_a_latch_lets_everybody_through_once_it_is_set() -> None:
+    latch, through = Latch(), []
+    waiting = [threading.Thread(target=lambda: through.append(latch.wait())) for _ in range(3)]
+    for thread in waiting:
+        thread.start()
+    assert not latch.wait(0)
+    assert not latch.is_set()
+    latch.set()
+    latch.set()
+    for thread in waiting:
+        thread.join()
+    assert through == [True, True, True]
+    assert latch.is_set()
+    assert latch.wait()
+
+
+def test_a_latch_can_be_left_by_a_signal_and_waited_on_again() -> None:
+    """With `threading.Event` this now and then is "RuntimeError: release unlocked lock"."""
+
+    def leave(number: int, frame: FrameType | None) -> None:
+        raise KeyboardInterrupt
+
+    latch, before = Latch(), signal.signal(signal.SIGALRM, leave)
+    try:
+        for _ in range(100):
+            signal.setitimer(signal.ITIMER_REAL, 0.0005)
+            with pytest.raises(KeyboardInterrupt):
+                latch.wait()
+    finally:
+        signal.signal(signal.SIGALRM, before)
+    latch.set()
+    assert latch.wait()

@@ -153,3 +153,10 @@ def test_a_missing_git_is_reported(repository: Path, monkeypatch: pytest.MonkeyP
     with pytest.raises(WorkspaceError, match="git cannot be run") as caught:
         run_git(repository, "status")
     assert "install git" in caught.value.fix
+
+
+def test_of_folders_with_nothing_but_ignored_files_the_top_most_stands_aside(
+    repository: Path,
+) -> None:
+    put(repository, ["deep/er/still/a.log"])
+    assert list_tree(repository).aside == ["deep"]

@@ -50,6 +50,7 @@ class Attempt:
     together: Mask
     reads: dict[str, int] = field(default_factory=dict)
     written: dict[str, int] = field(default_factory=dict)
+    deleted: set[str] = field(default_factory=set)
     ended: str = ""
 
 
@@ -115,7 +116,7 @@ class Book:
             raise Broken("unknown-token", f"{event} shows a token that was never granted")
         if (attempt.task, attempt.number) != (event.task, event.attempt):
             raise Broken("wrong-token", f"{event} shows the token of {attempt.task}")
-        if type(event) in (e.Undone, e.SpentLate):
+        if type(event) in (e.Undone, e.Remained, e.SpentLate):
             if attempt.ended in ("", SUCCEEDED):
                 raise Broken("early", f"{event} is only for attempts that have ended in vain")
         elif attempt.ended:
@@ -239,11 +240,11 @@ class Book:
     def _settled(self, attempt: Attempt) -> None:
         """Nothing that was read may still be taken back."""
         for path in attempt.reads:
-            if path in attempt.written and attempt.together & BIT[path]:
+            together = path in attempt.written and attempt.together & BIT[path]
+            if together and path not in attempt.deleted:
                 continue  # edited together; each part can be taken out alone
             for other in self.live.values():
-                kept = self.tasks[other.task].keep
-                if other is not attempt and path in other.written and not kept:
+                if other is not attempt and path in other.written:
                     raise Broken("dirty-read", f"{attempt.task} is built on {path} of {other.task}")
 
     def _current(self, attempt: Attempt, but: str) -> None:
@@ -310,6 +311,7 @@ class Book:
                 if other is not attempt and other.alone & BIT[path]:
                     raise Broken("overlap", f"{event.task} wrote {path}, held by {other.task}")
         self._record(path, event.number, event.digest, event.token)
+        attempt.deleted |= {path} if event.digest is None else set()
         attempt.reads[path] = attempt.written[path] = event.number
 
     def _record(self, path: str, number: int, content: str | None, token: int) -> None:

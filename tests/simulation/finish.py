@@ -5,8 +5,11 @@ from __future__ import annotations
 from simulation.book import Broken
 from simulation.stage import Ask, Commit, Restart, Stage, marks
 
+from orchestrator.core import events as e
 from orchestrator.core import messages as m
 from orchestrator.core.states import ENDED, TaskState
+from orchestrator.lab.anomalies import find_anomalies
+from orchestrator.lab.serialisation import Contents
 
 CREW = ("z1", "z2", "z3")
 ROUNDS = 12
@@ -33,9 +36,36 @@ def finish(stage: Stage) -> None:
             stage.play(Ask(stage.at, "", m.Observe(path, stage.disk.get(path))))
         stage.play(Commit())
         _nothing_left(stage)
+        _serialisable(stage)
         stage.compare()
     finally:
         stage.steps = steps
+
+
+def _serialisable(stage: Stage) -> None:
+    """In mode shared no anomaly is left, found by rules that share nothing with the machine.
+
+    What somebody outside does to a file, and the work of a failed attempt that its task keeps,
+    nobody waits for: they are left out.
+    """
+    rules = stage.world.rules
+    if not (rules.exclusive and rules.validate_reads and rules.check_base):
+        return
+    start = Contents(dict(stage.world.files), lambda path, digest: _lines(digest))
+    kept = {
+        (event.task, event.attempt)
+        for event in stage.log
+        if isinstance(event, e.AttemptEnded) and stage.book.tasks[event.task].keep
+    }
+    for anomaly in find_anomalies(stage.log, start).anomalies:
+        parties = {key for edge in anomaly.cycle for key in (edge.source, edge.target)}
+        if "outside" not in anomaly.what and not parties & kept:
+            raise Broken("anomaly", f"{anomaly.kind}: {anomaly.what}")
+
+
+def _lines(content: str) -> str:
+    """Return a content with lines of their own around each mark, so that no two edits touch."""
+    return "".join(f"[{mark}\n{mark}\n{mark}]\n" for mark in content.split())
 
 
 def _work_off(stage: Stage) -> None:

@@ -204,7 +204,7 @@ BUGS = (
     ),
     Bug(
         "work is accepted that is built on unfinished work", "submitting",
-        "    if not writers:\n", "    if writers or not writers:\n",
+        "    if not writers and not half_undone(", "    if writers or not half_undone(",
     ),
     Bug("more is reserved than is left", "spending", "if expects.tokens > left:",
         "if expects.tokens > tokens:"),

@@ -15,7 +15,7 @@ from orchestrator.core.task import Task
 from orchestrator.errors import PlanError
 from orchestrator.spec.durations import format_duration, parse_duration
 from orchestrator.spec.findings import Finding
-from orchestrator.spec.plan import MODES, Plan, check_plan, check_tasks, find, load_plan
+from orchestrator.spec.plan import COMMITS, MODES, Plan, check_plan, check_tasks, find, load_plan
 from orchestrator.spec.plandata import plan_to_data, read_draft
 from orchestrator.spec.schemacheck import mistakes, plan_schema
 
@@ -29,6 +29,7 @@ roles: ./roles
 model: oracle:./solution
 mode: locks
 validate: file
+commit: task
 limits: {workers: 2, wall: 30m, tokens: 2000000, usd: 10.5, attempts: 5, turns: 30, lease: 90}
 defaults:
   role: implementer
@@ -82,6 +83,7 @@ def test_every_key_of_a_plan_arrives(folder: Path) -> None:
         model="oracle:./solution",
         mode="locks",
         validate="file",
+        commit="task",
         limits=Limits(
             workers=2, wall=1800.0, tokens=2_000_000, usd=10.5, attempts=5, turns=30, lease=90.0
         ),
@@ -136,9 +138,9 @@ def test_a_plan_knows_where_its_tasks_stand(folder: Path, monkeypatch: pytest.Mo
     monkeypatch.chdir(folder)
     plan = load_plan("plan.yaml")
     assert dict(plan.places) == {
-        "tokens": "plan.yaml:17:5",
-        "lexer": "plan.yaml:20:5",
-        "docs": "plan.yaml:37:5",
+        "tokens": "plan.yaml:18:5",
+        "lexer": "plan.yaml:21:5",
+        "docs": "plan.yaml:38:5",
     }
     assert plan.task("docs").writes == ("README.md",)
     with pytest.raises(KeyError):
@@ -342,6 +344,7 @@ plans = st.builds(
     tasks=st.lists(tasks, min_size=1, max_size=4).map(tuple),
     mode=st.sampled_from(MODES),
     validate=st.sampled_from(["region", "file"]),
+    commit=st.none() | st.sampled_from(COMMITS),
     model=names,
     workspace=st.none() | st.just(Path("/w")),
     limits=st.builds(Limits, workers=st.integers(1, 9), usd=st.none() | st.just(0.5), wall=counts),

@@ -46,6 +46,7 @@ EXAMPLES: list[e.Event] = [
     e.BudgetWaits(3, "a", 1, 1, "tokens"),
     e.SubmitWaits(3, "a", 1, 1, ("b",)),
     e.Rested(3, "a", 1),
+    e.Remained(3, "a", 1, "x.py", 1),
     e.SpentLate(3, "a", 1, 1, Spent(output=9)),
 ]
 

@@ -9,8 +9,11 @@ from xml.etree import ElementTree
 import pytest
 
 from orchestrator.ui.reporting import charts
+from orchestrator.ui.reporting.dots import Group, dots
+from orchestrator.ui.reporting.forest import Effect, forest
 from orchestrator.ui.reporting.layout import place_tasks
 from orchestrator.ui.reporting.markup import Markup, data_block, plain, tag, visible
+from orchestrator.ui.reporting.pareto import Point, pareto, pareto_front
 from orchestrator.ui.reporting.scales import Scale, around, ticks, time_ticks
 
 HOSTILE = '</script></svg><img src=x onerror="alert(1)">\u202e\x00\ud800'
@@ -72,51 +75,63 @@ def test_a_scale_of_logarithms_puts_half_and_double_equally_far_from_one() -> No
 
 def test_a_forest_plot_has_a_row_per_effect_and_the_line_of_no_effect() -> None:
     rows = [
-        charts.Effect("faster", 0.8, 0.7, 0.9, strong=True),
-        charts.Effect(HOSTILE, 1.1),
+        Effect("faster", 0.8, 0.7, 0.9, strong=True),
+        Effect(HOSTILE, 1.1),
     ]
-    root = parsed(charts.forest(rows, "effects", sides=("better", "worse")))
+    root = parsed(forest(rows, "effects", sides=("better", "worse")))
     (zero,) = [line for line in root.iter("line") if line.get("class") == "zero"]
     points = [shape.get("points", "").split() for shape in root.iter("polygon")]
     tops = [float(point[1].split(",")[0]) for point in points]
     assert tops[0] < float(zero.get("x1", "")) < tops[1]
     assert "0.8 (0.7 to 0.9)" in texts(root)
-    ends = [line.get("x1") for line in root.iter("line") if line.get("class") == "interval"]
-    assert len(ends) == 3  # one interval and its two ends
+    ends = [line for line in root.iter("path") if line.get("class") == "interval"]
+    assert len(ends) == 1  # the other effect has no interval
+    kinds = [shape.get("class") for shape in root.iter("polygon")]
+    assert kinds == ["estimate", "estimate hollow"]
 
 
 def test_a_forest_plot_of_differences() -> None:
-    root = parsed(charts.forest([charts.Effect("d", -2, -3, 0.5)], "t", neutral=0, log=False))
+    root = parsed(forest([Effect("d", -2, -3, 0.5)], "t", neutral=0, log=False))
     (zero,) = [line for line in root.iter("line") if line.get("class") == "zero"]
     assert any(text == "-2 (-3 to 0.5)" for text in texts(root))
     assert float(zero.get("x1", "")) > 0
 
 
 def test_no_dot_hides_another() -> None:
-    group = charts.Group("arm", [5.0, 5.0, 5.0, 9.0], failed=frozenset({3}))
-    root = parsed(charts.dots([group], "trials"))
-    dots = list(root.iter("circle"))
-    assert len({(dot.get("cx"), dot.get("cy")) for dot in dots}) == 4
-    assert [dot.get("class") for dot in dots].count("dot failed") == 1
+    group = Group("arm", [5.0, 5.0, 5.0, 9.0], failed=frozenset({3}))
+    root = parsed(dots([group], "trials"))
+    drawn = list(root.iter("circle"))
+    assert len({(dot.get("cx"), dot.get("cy")) for dot in drawn}) == 3
+    assert [mark.get("class") for mark in root.iter("path")] == ["cross"]
     assert "median 5, n = 4" in texts(root)
 
 
 def test_dots_of_arms_without_trials() -> None:
-    assert "arm" in texts(parsed(charts.dots([charts.Group("arm", [])], "t")))
+    assert "arm" in texts(parsed(dots([Group("arm", [])], "t")))
 
 
 def test_the_front_is_what_no_other_point_beats() -> None:
     points = [
-        charts.Point("dear", 9, 0.9),
-        charts.Point("cheap", 1, 0.5),
-        charts.Point("beaten", 5, 0.4),
-        charts.Point("middle", 3, 0.8),
-        charts.Point("same", 3, 0.7),
+        Point("dear", 9, 0.9),
+        Point("cheap", 1, 0.5),
+        Point("beaten", 5, 0.4),
+        Point("middle", 3, 0.8),
+        Point("same", 3, 0.7),
     ]
-    assert [p.label for p in charts.pareto_front(points)] == ["cheap", "middle", "dear"]
-    root = parsed(charts.pareto(points, "t", cost="dollars", gain="success"))
-    assert [dot.get("class") for dot in root.iter("circle")].count("dot failed") == 2
+    assert [p.label for p in pareto_front(points)] == ["cheap", "middle", "dear"]
+    root = parsed(pareto(points, "t", cost="dollars", gain="success"))
+    assert [dot.get("class") for dot in root.iter("circle")].count("dot beaten") == 2
     assert "dollars →" in texts(root)
+
+
+def test_names_of_near_points_do_not_cover_one_another() -> None:
+    points = [Point(f"arm {n}", 3 + n / 100, 1.0, 0.9, 1.0) for n in range(6)]
+    points.append(Point("far", 9, 0.5))
+    root = parsed(pareto(points, "t", cost="c", gain="g", within=(0, 1)))
+    names = [text for text in root.iter("text") if text.get("class") == "label halo"]
+    heights = sorted(float(text.get("y", "")) for text in names)
+    assert len(heights) == 7
+    assert all(below - above >= 12 for above, below in pairwise(heights))
 
 
 def test_a_waterfall_ends_where_the_whole_ends() -> None:
@@ -129,10 +144,10 @@ def test_a_waterfall_ends_where_the_whole_ends() -> None:
 
 
 def test_charts_of_nothing() -> None:
-    for empty in (charts.bars([], "t"), charts.waterfall([], "t"), charts.dots([], "t")):
+    for empty in (charts.bars([], "t"), charts.waterfall([], "t"), dots([], "t")):
         parsed(empty)
-    parsed(charts.pareto([], "t", cost="c", gain="g"))
-    parsed(charts.forest([], "t"))
+    parsed(pareto([], "t", cost="c", gain="g"))
+    parsed(forest([], "t"))
 
 
 def test_tasks_stand_right_of_what_they_wait_for_and_never_on_one_another() -> None:

@@ -11,13 +11,13 @@ from orchestrator.core import events as e
 from orchestrator.core.messages import Spent
 from orchestrator.core.states import TaskState
 from orchestrator.core.task import Task
+from orchestrator.lab.stateline import StateLine
 from orchestrator.runtime.header import Header
 from orchestrator.runtime.rundir import RunDir
 from orchestrator.ui.board import Board
 from orchestrator.ui.record import Record
 from orchestrator.ui.reporting import figures
 from orchestrator.ui.reporting.flows import Edge, edges_of
-from orchestrator.ui.reporting.states import StateLine
 from orchestrator.ui.reporting.story import Blocking, Span, Story, Wait, read_story, tell
 from orchestrator.ui.reporting.timeuse import total, uses
 

@@ -27,7 +27,7 @@ def check_hubs(ground: Ground) -> list[Finding]:
         for hub in ground.graph.hubs()
         if hub.dependents >= FEWEST
     }
-    found = []
+    found, sweeping = [], _sweeping(ground)
     for path, tasks in ground.writers.items():
         name = path.rpartition("/")[2]
         if name in LOCKS:
@@ -38,9 +38,21 @@ def check_hubs(ground: Ground) -> list[Finding]:
             why = "such a file is edited by whoever adds something"
         else:
             continue
-        if len(tasks) > 1:
+        if len(set(tasks) - sweeping) > 1:
             found.append(_hub(ground, path, tasks, why))
     return capped(found, ground.these)
+
+
+def _sweeping(ground: Ground) -> set[str]:
+    """Return the task that comes last and may mend whatever the others wrote: it is in nobody's
+    way, and to say of each hub that it holds it too would tell nothing."""
+    tasks = {task for writers in ground.writers.values() for task in writers}
+    return {
+        task
+        for task in tasks
+        if all(ground.order.before(other, task) for other in tasks - {task})
+        and all(task in writers for writers in ground.writers.values())
+    }
 
 
 def _hub(ground: Ground, path: str, tasks: tuple[str, ...], why: str) -> Finding:

@@ -1,7 +1,7 @@
 """The parts of a report: a page without a network, drawn from numbers that a log gave.
 
 ====================  ==========================================================================
-`story`, `states`     what happened, with times: attempts, phases, waits, marks; states over time
+`story`               what happened, with times: attempts, phases, waits, marks
 `timeuse`, `flows`    where the workers' time went; which data flowed between which tasks
 `markup`, `scales`    escaping and elements; where numbers lie on an axis
 `figures`             figures with their meaning in words, and the first sentence

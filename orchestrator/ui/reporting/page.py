@@ -19,17 +19,28 @@ def packaged(name: str) -> str:
     return (files("orchestrator.ui.reporting") / name).read_text(encoding="utf-8")
 
 
-def page(title: str, body: Iterable[Child], data: Iterable[Child] = ()) -> str:
+def page(
+    title: str,
+    body: Iterable[Child],
+    data: Iterable[Child] = (),
+    *,
+    styles: str = "",
+    script: str = "",
+) -> str:
     """Return a whole page.
 
     Args:
         title: for the window and the tab.
         body: what is seen.
         data: blocks that only the script reads.
+        styles: a file of styles beside this module, after those that all pages have; "": none.
+        script: a script beside this module; "": none, and none may run.
     """
-    styles, script = packaged("report.css"), packaged("report.js")
+    look = packaged("report.css") + (packaged(styles) if styles else "")
+    code = packaged(script) if script else ""
+    allowed = f"'{_digest(code)}'" if script else "'none'"
     policy = (
-        f"default-src 'none'; script-src '{_digest(script)}'; style-src '{_digest(styles)}'; "
+        f"default-src 'none'; script-src {allowed}; style-src '{_digest(look)}'; "
         "img-src data:; base-uri 'none'; form-action 'none'"
     )
     head = tag(
@@ -41,9 +52,10 @@ def page(title: str, body: Iterable[Child], data: Iterable[Child] = ()) -> str:
         tag("meta", name="referrer", content="no-referrer"),
         tag("link", rel="icon", href="data:,"),
         tag("title", title),
-        tag("style", Markup(styles)),
+        tag("style", Markup(look)),
     )
-    inside = tag("body", join(body), join(data), tag("script", Markup(script)))
+    run = tag("script", Markup(code)) if script else None
+    inside = tag("body", join(body), join(data), run)
     return f"<!DOCTYPE html>\n{tag('html', head, inside, lang='en')}\n"
 
 

@@ -16,6 +16,7 @@ from orchestrator.ui.words import count, duration, one_line
 SIZE = 990_000
 """Bytes that the page of a run of up to a hundred tasks may take."""
 
+_SCRIPT = "report.js"
 _PER_TASK = SIZE // 100  # bytes for each further task
 _LEAST = 0.0005  # share of the workers' time below which a use is not shown
 _MANY_ROWS = 60  # tasks from which on their table scrolls by itself
@@ -28,13 +29,13 @@ def run_page(story: Story) -> str:
     body = list(_body(story, index))
     title = f"{story.record.header.name or 'run'} {story.record.header.run}"
     replay = data_block("replay", lanes.replay_data(story, index))
-    bare = len(page(title, body, [replay]).encode())
+    bare = len(page(title, body, [replay], script=_SCRIPT).encode())
     room = SIZE + _PER_TASK * max(0, len(index) - 100) - bare - 70 * len(index)
     contents = transcripts.Contents(story)
     blocks, most = transcripts.pack(list(transcripts.details_of(story, contents)), room)
     body.append(_footer(story, most))
     data = [replay, *(_block(number, block) for number, block in enumerate(blocks))]
-    return page(title, body, data)
+    return page(title, body, data, script=_SCRIPT)
 
 
 def _block(number: int, block: str) -> Markup:

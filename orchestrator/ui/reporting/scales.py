@@ -63,6 +63,16 @@ def time_ticks(seconds: float, about: int = 10) -> list[float]:
     return [number * step for number in range(floor(seconds / step + 1e-9) + 1)]
 
 
+def between_times(low: float, high: float, *, log: bool = False, about: int = 6) -> list[float]:
+    """Return round times from `low` to `high`, in seconds, about so many."""
+    found = [step for step in _TIME_STEPS if low <= step <= high]
+    if log and len(found) >= 3:
+        return found
+    step = next((s for s in _TIME_STEPS if s * about >= high - low), (high - low) / about or 1.0)
+    first, last = ceil(low / step - 1e-9), floor(high / step + 1e-9)
+    return [number * step for number in range(first, last + 1)]
+
+
 def around(
     values: Sequence[float], *, log: bool = False, room: float = 0.06
 ) -> tuple[float, float]:
@@ -79,5 +89,6 @@ def _log_ticks(low: float, high: float) -> list[float]:
     found = []
     for power in range(floor(log10(low)), ceil(log10(high)) + 1):
         found += [mark * 10.0**power for mark in _STEPS]
-    found += [1.5, 0.75, 1.25] if high / low < 4 else []
+    if high / low < 4:
+        found += [0.3, 0.4, 0.6, 0.8, 1.25, 1.5, 3.0, 4.0]
     return sorted(value for value in found if low <= value <= high)

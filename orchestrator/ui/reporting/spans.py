@@ -9,27 +9,54 @@ with ``orchestrator.``. What agents said is left out: only who did what, when, a
 from __future__ import annotations
 
 import json
+import os
+import sys
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from orchestrator.errors import LogError
 from orchestrator.runtime.blobs import BlobStore
-from orchestrator.ui.reporting.story import Attempt, Story
+from orchestrator.ui.reporting.story import Attempt, Story, read_story
 
 if TYPE_CHECKING:
     from opentelemetry.trace import Span, TracerProvider
 
 _NAME = "orchestrator"
+_NAMED = "OTEL_PYTHON_TRACER_PROVIDER"
 _SECOND = 1_000_000_000  # nanoseconds
 
 
 def provider_in_force() -> TracerProvider | None:
-    """Return the provider that the process has set; None: nobody listens to spans."""
+    """Return the provider that the process has set; None: nobody listens to spans.
+
+    A process that has not imported OpenTelemetry has set none, so it is not imported for that.
+    The one exception is the variable of the environment that names a provider.
+    """
+    if "opentelemetry.trace" not in sys.modules and _NAMED not in os.environ:
+        return None
     from opentelemetry import trace
 
     provider = trace.get_tracer_provider()
     unset = isinstance(provider, trace.ProxyTracerProvider | trace.NoOpTracerProvider)
     return None if unset else provider
+
+
+def send_run(run_dir: Path) -> int:
+    """Send a run that has ended to the provider that the process has set, if it has set one.
+
+    The command line does so at the end of each run. A program that calls `orchestrator.run` does
+    it when it likes, with the result's ``run_dir``.
+
+    Returns:
+        The number of spans; 0: nobody listens.
+
+    Raises:
+        WorkspaceError: this is not the directory of a run.
+        LogError: its log cannot be read.
+    """
+    provider = provider_in_force()
+    return 0 if provider is None else send_spans(read_story(run_dir), provider)
 
 
 def send_spans(story: Story, provider: TracerProvider) -> int:

@@ -17,10 +17,10 @@ from orchestrator.core.encoding import decode
 from orchestrator.core.messages import Phase, Spent
 from orchestrator.core.states import TaskState
 from orchestrator.lab.metrics import StaleRefusals
+from orchestrator.lab.stateline import StateLine
 from orchestrator.runtime.eventlog import SqliteLog
 from orchestrator.runtime.rundir import RunDir
 from orchestrator.ui.record import Record, read_record
-from orchestrator.ui.reporting.states import StateLine
 
 WaitKind = Literal["files", "submit", "budget", "provider"]
 MarkKind = Literal["stale", "merged", "scope", "refused", "sent", "noted", "tests_failed"]

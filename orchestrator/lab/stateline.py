@@ -1,4 +1,4 @@
-"""When each task came into which state: what the replay of a report shows.
+"""When each task came into which state.
 
 The same rule as `ui.board`, kept up event by event: a board works out all states anew whenever
 it is asked, which is right for a screen and too slow for every event of a long log.
