@@ -33,7 +33,8 @@ from orchestrator.lab.experiment import VERSION, Arm, Experiment, Trial
 from orchestrator.lab.outcomes import Figures, Outcome, TaskOutcome, measure_outcome
 from orchestrator.lab.testcounts import TestCounts, count_tests
 from orchestrator.runtime.blobs import BlobStore
-from orchestrator.runtime.commands import SubprocessCommands
+from orchestrator.runtime.commands import Commands, SubprocessCommands
+from orchestrator.runtime.remembering import RememberedCommands
 
 JUDGE_SECONDS = 1800.0
 """Seconds that the judge may take."""
@@ -221,7 +222,8 @@ def _with(made: TrialResult, outcome: Outcome) -> TrialResult:
 def _judged(folder: Path, made: TrialResult, judge: str) -> TrialResult:
     if not judge:
         return replace(made, judge="", judged=None)
-    said = _judge(folder / "tree", judge)
+    known = _remembered(folder)
+    said = _judge(folder / "tree", judge, known if known.exists() else None)
     return replace(
         made, judge=judge, judged=said.passed, figures={**made.figures, **said.figures}
     )  # fmt: skip
@@ -247,6 +249,7 @@ def _words(folder: Path, trial: Trial, experiment: Experiment) -> list[str]:
         words += ["--time", experiment.time]
     if experiment.command_seconds is not None:
         words += ["--command-seconds", str(experiment.command_seconds)]
+        words += ["--remember", str(_remembered(folder))]
     for key, value in experiment.options:
         words += ["-M", f"{key}={value}"]
     return words
@@ -264,10 +267,22 @@ def _prepare(folder: Path) -> None:
             entry.rename(aside / entry.name)
 
 
-def _judge(tree: Path, command: str) -> Verdict:
-    """Say whether the judge passes on the final tree, in the sandbox of test commands."""
+def _remembered(folder: Path) -> Path:
+    """Return where the trials of an experiment in virtual time keep what tests said."""
+    return folder.parent.parent / "remembered"
+
+
+def _judge(tree: Path, command: str, known: Path | None) -> Verdict:
+    """Say whether the judge passes on the final tree, in the sandbox of test commands.
+
+    Args:
+        known: where results are remembered; None: nowhere.
+    """
     with tempfile.TemporaryDirectory(prefix="orchestrator-") as outputs:
-        commands = SubprocessCommands(BlobStore(Path(outputs), durable=False))
+        blobs = BlobStore(Path(outputs), durable=False)
+        commands: Commands = SubprocessCommands(blobs)
+        if known is not None:
+            commands = RememberedCommands(commands, blobs, known)
         try:
             result = commands.run(command, tree, timeout=JUDGE_SECONDS)
         except OrchestratorError:  # there is no tree to judge

@@ -130,6 +130,7 @@ def drifted(text: str, names: Collection[str]) -> str:
     return text if changed is None else changed
 
 
+@lru_cache(maxsize=256)
 def used_functions(text: str, catalogue: Catalogue, path: str = "") -> tuple[Declared, ...]:
     """Return the functions of other files that `text` calls, by name.
 

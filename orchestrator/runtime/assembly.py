@@ -39,7 +39,7 @@ from orchestrator.runtime.scan import withheld_notice
 from orchestrator.runtime.sharedfiles import SharedFiles, look
 from orchestrator.runtime.tools import Toolbox
 from orchestrator.runtime.view import View
-from orchestrator.runtime.virtualtime import TimedCommands, VirtualTime
+from orchestrator.runtime.virtualtime import VirtualTime
 from orchestrator.runtime.worker import AgentWork, FunctionWork, Worker
 from orchestrator.runtime.workspace import Entry, SharedTree
 from orchestrator.spec.plan import Plan
@@ -214,7 +214,9 @@ class Assembly:
         """
         work = self._work(coordinator)
         commands = self.commands or self._sandboxed()
-        timed = TimedCommands(commands, self.header.command_seconds) if self.virtual else commands
+        timed: Commands = commands
+        if self.virtual:
+            timed = self.virtual.timed(commands, self.blobs, self.header.command_seconds)
         prepare = self._preparation(coordinator, timed)
         interruption = self.virtual.interruption if self.virtual else lambda name: Interruption
         coordinator.start(

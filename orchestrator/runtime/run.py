@@ -170,6 +170,7 @@ def start(
     tests: str | None = None,
     time: str = "real",
     command_seconds: float | None = None,
+    remember: str | Path | None = None,
     workers: int | None = None,
     commit: str | None = None,
     into: str | Path | None = None,
@@ -192,6 +193,8 @@ def start(
         tests: where tests run, ``cut`` or ``live``; None: the plan's, or as the mode has it.
         time: ``real``, or ``virtual``: waits are not waited for (see `runtime.virtualtime`).
         command_seconds: virtual seconds that each command takes; None: as long as it really took.
+        remember: directory where results of commands over the same files are kept, for many
+            runs in virtual time; None: each command is run.
         workers: worker threads; None: the plan's limit.
         commit: what is committed in git: ``task``, ``run`` or ``none``; None: as the plan has it.
         into: directory for a copy of the workspace to work on; None: the plan's.
@@ -220,7 +223,7 @@ def start(
         actor = Actor.choose(plan, model, options or {}, work)
         stack.callback(actor.close)
         check_needs(plan.tasks, plan.workspace is not None, actor)
-        virtual = virtual_time(time, command_seconds, actor.model, plan)
+        virtual = virtual_time(time, command_seconds, actor.model, plan, remember)
         workspace = _choose_workspace(plan, into, allow_dirty)
         roles = roles_of(plan.tasks, plan.roles)
         name = new_run_id()

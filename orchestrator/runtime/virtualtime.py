@@ -30,9 +30,11 @@ from orchestrator.errors import Problem, UsageError
 from orchestrator.models.base import Interrupt, Model
 from orchestrator.models.recorded import RecordedModel
 from orchestrator.models.recorded_text import steady
+from orchestrator.runtime.blobs import BlobStore
 from orchestrator.runtime.commands import CommandResult, Commands
 from orchestrator.runtime.interruption import Interruption
 from orchestrator.runtime.order import Asked, Mailbox
+from orchestrator.runtime.remembering import RememberedCommands
 from orchestrator.spec.plan import Plan
 
 QUEUE_LOOK = 1.0
@@ -53,9 +55,11 @@ class VirtualTime:
 
     Args:
         at: seconds that the run had already lasted, when it is resumed.
+        remember: directory where results of commands are kept; None: each is run.
     """
 
-    def __init__(self, at: float = 0.0) -> None:
+    def __init__(self, at: float = 0.0, remember: Path | None = None) -> None:
+        self._remember = remember
         self._now = self._last = at
         self._busy: set[str] = set()
         self._asked: dict[str, Asked] = {}
@@ -174,6 +178,12 @@ class VirtualTime:
         """Return what makes the interrupts of a worker's attempts."""
         return lambda: VirtualInterruption(self, name)
 
+    def timed(self, commands: Commands, blobs: BlobStore, seconds: float | None) -> Commands:
+        """Return commands that take virtual time; see `TimedCommands`."""
+        if self._remember is not None:
+            commands = RememberedCommands(commands, blobs, self._remember)
+        return TimedCommands(commands, seconds)
+
     # --- the listener -----------------------------------------------------------------------------
 
     def heard(self, events: Sequence[Event]) -> None:
@@ -257,7 +267,11 @@ class TimedCommands:
 
 
 def virtual_time(
-    time: str, command_seconds: float | None, model: Model | None, plan: Plan
+    time: str,
+    command_seconds: float | None,
+    model: Model | None,
+    plan: Plan,
+    remember: str | Path | None = None,
 ) -> VirtualTime | None:
     """Return the virtual time of a run that is about to begin; None: its time is real.
 
@@ -266,14 +280,24 @@ def virtual_time(
         command_seconds: what a command is to take.
         model: what answers for the agents; None: a task function.
         plan: what is to be done.
+        remember: directory where results of commands are kept; None: each is run.
 
     Raises:
         UsageError: the run cannot be had in this way; every mistake is in `problems`.
     """
     problems = list(_problems(time, command_seconds, model, plan))
+    if remember is not None and command_seconds is None:
+        problems.append(
+            Problem(
+                "results of commands cannot be remembered here", "--remember",
+                "how long a command took is not the same again", "say --command-seconds N too",
+            )
+        )  # fmt: skip
     if problems:
         raise UsageError("this run cannot have the time that was asked for", problems=problems)
-    return VirtualTime() if time == "virtual" else None
+    if time != "virtual":
+        return None
+    return VirtualTime(remember=Path(remember).absolute() if remember is not None else None)
 
 
 def _problems(

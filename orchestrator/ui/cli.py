@@ -92,6 +92,12 @@ def cli() -> None:
     metavar="N",
     help="What a command takes in virtual time; without it, as long as it really takes.",
 )
+@click.option(
+    "--remember",
+    type=_path,
+    metavar="DIR",
+    help="In virtual time: keep there what tests said of which files, and go by it.",
+)
 @click.option("--workers", type=int, metavar="N", help="Worker threads.")
 @click.option("--commit", metavar="WHEN", help="What is committed in git: task, run, none.")
 @click.option("--into", type=_path, metavar="DIR", help="Work on a fresh copy, made there.")
@@ -111,6 +117,7 @@ def run(
     tests: str | None,
     time: str,
     command_seconds: float | None,
+    remember: Path | None,
     workers: int | None,
     commit: str | None,
     into: Path | None,
@@ -141,9 +148,9 @@ def run(
     def begin(progress: Progress) -> Run:
         return start(
             loaded, model=model, options=pairs, mode=mode, tests=tests, time=time,
-            command_seconds=command_seconds, workers=workers, commit=commit, into=into,
-            run_dir=run_dir, seed=seed, allow_dirty=allow_dirty, listeners=(progress,),
-            control=True,
+            command_seconds=command_seconds, remember=remember, workers=workers, commit=commit,
+            into=into, run_dir=run_dir, seed=seed, allow_dirty=allow_dirty,
+            listeners=(progress,), control=True,
         )  # fmt: skip
 
     return drive(begin, Show(as_json, plain), session)

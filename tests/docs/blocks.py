@@ -12,12 +12,16 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
+import pytest
 from markdown_it import MarkdownIt
 
 ROOT = Path(__file__).resolve().parents[2]
 
 MARKS = frozenset({"run", "needs", "file", "example"})
 """The keys that a mark may have."""
+
+COUNTS = pytest.StashKey[str]()
+"""Where the count of the blocks by kind is kept, for the end of the tests."""
 
 COMMANDS = frozenset({"bash", "sh", "shell", "console"})
 """Info strings of blocks of commands."""

@@ -86,8 +86,9 @@ class Stage:
         (root / ".venv").symlink_to(BIN.parent)
         (root / "tmp").mkdir()
         self._cut(TASKS)
-        for name, example in (("plan", "minisql"), ("a", "minisql"), ("b", "collision")):
-            self._own_plan(name, example)
+        self._own_plan("plan", "minisql", TASKS)
+        self._own_plan("a", "minisql", 1)
+        self._own_plan("b", "collision", 1)
 
     def prepare(self, block: Block) -> None:
         """Do what the block's mark `run:` says."""
@@ -156,13 +157,13 @@ class Stage:
             target = self.root / "examples" / plan / "plan.yaml"
             target.write_text(text if tasks is None else _first(text, tasks), encoding="utf-8")
 
-    def _own_plan(self, name: str, example: str) -> None:
+    def _own_plan(self, name: str, example: str, tasks: int) -> None:
         data: dict[str, Any] = yaml.safe_load(
             (ROOT / "examples" / example / "plan.yaml").read_text()
         )
         data |= {
             "name": name, "workspace": "examples/minisql/project", "into": f"./{name}-out",
-            "model": "oracle:examples/minisql/solution", "tasks": data["tasks"][:TASKS],
+            "model": "oracle:examples/minisql/solution", "tasks": data["tasks"][:tasks],
         }  # fmt: skip
         (self.root / f"{name}.yaml").write_text(yaml.safe_dump(data, sort_keys=False))
 

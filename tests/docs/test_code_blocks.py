@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
-from docblocks.blocks import ROOT, blocks_of, commands_of, documents
+from docblocks.blocks import COUNTS, ROOT, blocks_of, commands_of, documents
 from docblocks.player import KINDS, Player
 from docblocks.shapes import differing_keys, missing_lines
 from docblocks.stage import PROJECTS, Stage
@@ -41,7 +41,9 @@ def held_document(folder: Path) -> Path:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("document", documents(), ids=lambda path: path.stem)
+@pytest.mark.parametrize(
+    "document", documents(), ids=lambda path: path.relative_to(ROOT).as_posix()
+)
 def test_its_blocks_do_what_it_says(
     document: Path, tmp_path: Path, runs: Mapping[str, Path], llmock: LLMock
 ) -> None:
@@ -52,10 +54,10 @@ def test_its_blocks_do_what_it_says(
 def test_there_is_a_rule_for_every_block(pytestconfig: pytest.Config) -> None:
     blocks = [block for document in documents() for block in blocks_of(document)]
     counts = Counter(block.kind for block in blocks)
-    told = ", ".join(f"{count} {kind}" for kind, count in counts.most_common())
-    reporter = pytestconfig.pluginmanager.get_plugin("terminalreporter")
-    if reporter is not None:
-        reporter.write_line(f"\n{len(blocks)} code blocks in {len(documents())} documents: {told}")
+    pytestconfig.stash[COUNTS] = (
+        f"{len(blocks)} code blocks in {len(documents())} documents: "
+        + ", ".join(f"{count} {kind}" for kind, count in counts.most_common())
+    )
     assert set(counts) <= KINDS
     assert all(block.marks.get("example") != "" for block in blocks), "an example without a reason"
     commands = [c for block in blocks if block.kind == "commands" for c in commands_of(block)]
