@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 DEMO ?= examples/minisql
 OUT ?= $(DEMO)/out
 
-.PHONY: help setup demo test check format roles bench bench-real stress docs wheel clean
+.PHONY: help setup demo test check format roles bench bench-real experiment stress docs wheel clean
 
 help:  ## List the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -57,11 +57,15 @@ bench: setup  ## Measure against peers; prints ratios
 bench-real: setup  ## Rewrite real libraries by each decomposition; their own tests judge
 	$(BIN)/python benchmarks/real.py
 
+experiment: setup  ## Compare modes and decompositions; writes docs/results.md (an hour or more)
+	$(BIN)/python benchmarks/experiment.py $(EXPERIMENT)
+
 stress: setup  ## Long tests: 100,000 simulated schedules, 100 kills, many workers
 	HYPOTHESIS_PROFILE=stress $(BIN)/python -m pytest -m "stress or not stress" tests/core tests/hostile tests/simulation tests/stress
 
 docs: setup  ## Redraw what is generated from the code
 	$(BIN)/python docs/diagram.py
+	$(BIN)/python docs/planreference.py
 
 clean:  ## Remove what the targets made
 	rm -rf $(VENV) $(OUT) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

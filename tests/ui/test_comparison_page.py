@@ -25,6 +25,7 @@ from orchestrator.lab.experiment import Arm, Case, Experiment
 from orchestrator.lab.outcomes import MEASURES, TaskOutcome
 from orchestrator.lab.trial import TrialResult
 from orchestrator.lab.trialtables import manifest, write_manifest, write_tables
+from orchestrator.lab.versussolo import beside_solo
 from orchestrator.spec.plan import Plan
 from orchestrator.ui.comparing import headline
 from orchestrator.ui.report import show_report
@@ -94,7 +95,7 @@ def outcomes(made: Experiment, **more: Any) -> list[TrialResult]:
 
 
 def study(made: Experiment, results: list[TrialResult] | None = None) -> Study:
-    results = outcomes(made) if results is None else results
+    results = beside_solo(outcomes(made) if results is None else results)
     comparison = compare(results, made)
     return Study("made up", headline(comparison), comparison, results, manifest(made, results))
 
