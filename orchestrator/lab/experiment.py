@@ -19,7 +19,7 @@ from orchestrator.errors import OrchestratorError, PlanError, Problem, UsageErro
 from orchestrator.lab.outcomes import MEASURES
 from orchestrator.models.behaviour import Behaviour, find_profile
 from orchestrator.models.registry import create_model
-from orchestrator.runtime.modes import find_mode
+from orchestrator.runtime.modes import choose_validation, find_mode
 from orchestrator.runtime.scan import named_plainly, scan_tree
 from orchestrator.spec.findings import errors
 from orchestrator.spec.plan import Plan, find
@@ -37,12 +37,14 @@ class Arm:
         mode: coordination mode.
         model: as on the command line; "" is the plan's own.
         workers: worker threads in force.
+        validate: what makes a write stale; "" is as the plan has it.
     """
 
     plan: str
     mode: str
     model: str
     workers: int
+    validate: str = ""
 
     def name(self, others: Sequence[Arm]) -> str:
         """Return what tells this arm from the others, in words."""
@@ -51,6 +53,7 @@ class Arm:
             "mode": self.mode,
             "model": self.model or "the plan's model",
             "workers": f"{self.workers} worker{'s' * (self.workers != 1)}",
+            "validate": f"writes validated by {self.validate or 'the plan'}",
         }
         differing = [
             text
@@ -106,6 +109,7 @@ class Experiment:
         modes: in order; empty: each plan's own.
         models: in order; empty: each plan's own.
         workers: in order; empty: each plan's own limit.
+        validations: what makes a write stale, in order; empty: each plan's own.
         repeats: seeds per arm and case: `seed`, `seed` + 1, ….
         options: options of the models.
         primary: the outcome that decides, one of `MEASURES`; fixed before the runs.
@@ -119,6 +123,7 @@ class Experiment:
     modes: tuple[str, ...] = ()
     models: tuple[str, ...] = ()
     workers: tuple[int, ...] = ()
+    validations: tuple[str, ...] = ()
     repeats: int = 5
     seed: int = 0
     options: tuple[tuple[str, str], ...] = ()
@@ -136,7 +141,8 @@ class Experiment:
                 for model in self.models or ("",):
                     for workers in self.workers or (plan.limits.workers,):
                         in_force = find_mode(mode).workers(workers)
-                        found[Arm(label, mode, model, in_force)] = None
+                        for validate in self.validations or ("",):
+                            found[Arm(label, mode, model, in_force, validate)] = None
         return list(found)
 
     def all_arms(self) -> list[Arm]:
@@ -200,6 +206,11 @@ class Experiment:
             for number in self.workers
             if number < 1
         )
+        for asked in self.validations:
+            try:
+                choose_validation(asked)
+            except UsageError as error:
+                yield from error.problems
         wanted = self.modes or [plan.mode for case in self.cases for plan in case.plans.values()]
         wrong = [problem for mode in dict.fromkeys(wanted) for problem in _mode_problems(mode)]
         yield from wrong
@@ -248,8 +259,10 @@ class Experiment:
         model = _model_mark(arm.model, Path.cwd()) if arm.model else ""
         said = [VERSION, arm.plan, arm.mode, arm.model, model, arm.workers, seed, mark,
                 sorted(self.options), *self._clock(),
-                *_profile_mark(dict(self.options))]  # fmt: skip
-        words = "-".join(part for part in (arm.plan, arm.mode, f"w{arm.workers}") if part)
+                *_profile_mark(dict(self.options)), *_said(arm.validate)]  # fmt: skip
+        words = "-".join(
+            part for part in (arm.plan, arm.mode, f"w{arm.workers}", arm.validate) if part
+        )
         plain = "".join(sign if sign.isalnum() or sign in "-_." else "_" for sign in words)
         return f"{plain[:48]}-s{seed}-{_digest(said)[:16]}"
 
@@ -262,7 +275,7 @@ class Experiment:
             [[case.name, label, plan.digest] for case in self.cases
              for label, plan in case.plans.items()],
             self.modes, self.models, self.workers, sorted(self.options), self.seed,
-            *self._clock(),
+            *self._clock(), *self.validations,
         ]  # fmt: skip
         return _digest(said)[:10]
 
@@ -342,6 +355,10 @@ def _model_mark(model: str, base: Path) -> str:
         [file.relative_to(place).as_posix(), hashlib.sha256(file.read_bytes()).hexdigest()]
         for file in files if "__pycache__" not in file.parts
     ])  # fmt: skip
+
+
+def _said(text: str) -> tuple[str, ...]:
+    return (text,) if text else ()
 
 
 def _profile_mark(options: Mapping[str, str]) -> tuple[str, ...]:

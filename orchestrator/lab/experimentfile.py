@@ -10,6 +10,7 @@
     modes: [solo, shared]
     models: ["oracle:minisql/solution"]
     workers: [2, 4]
+    validate: [region, file]       # left out: as each plan has it
     repeats: 20
     seed: 0
     options: {mistakes: "0.3"}
@@ -51,6 +52,7 @@ SCHEMA: Mapping[str, Any] = {
         "modes": _TEXTS,
         "models": _TEXTS,
         "workers": {"type": "array", "items": {"type": "integer", "minimum": 1}, "minItems": 1},
+        "validate": {"type": "array", "items": {"enum": ["region", "file"]}, "minItems": 1},
         "repeats": {"type": "integer", "minimum": 1},
         "seed": {"type": "integer"},
         "options": {"type": "object", "additionalProperties": {"type": ["string", "number"]}},
@@ -82,6 +84,7 @@ def read_experiment(path: Path) -> Experiment | None:
         modes=tuple(data.get("modes", ())),
         models=tuple(data.get("models", ())),
         workers=tuple(data.get("workers", ())),
+        validations=tuple(data.get("validate", ())),
         repeats=data.get("repeats", 5),
         seed=data.get("seed", 0),
         options=tuple((key, str(value)) for key, value in data.get("options", {}).items()),

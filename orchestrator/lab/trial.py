@@ -245,6 +245,8 @@ def _words(folder: Path, trial: Trial, experiment: Experiment) -> list[str]:
         words += ["--into", str(folder / "tree")]
     if arm.model:
         words += ["--model", arm.model]
+    if arm.validate:
+        words += ["--validate", arm.validate]
     if experiment.time != "real":
         words += ["--time", experiment.time]
     if experiment.command_seconds is not None:

@@ -24,11 +24,12 @@ from orchestrator.runtime.scan import named_plainly, scan_tree
 from orchestrator.spec.plan import Plan
 
 _STATISTICS = ("numpy", "scipy", "statsmodels")
-_BLOCK = ("trial", "case", "plan", "mode", "model", "workers", "seed")
+_BLOCK = ("trial", "case", "plan", "mode", "model", "workers", "validate", "seed")
 _TASK = TaskOutcome.__slots__
 _TRIAL = (*_BLOCK, "status", "infrastructure_failure", "judged", *MEASURES)
 _TYPES = {
-    **dict.fromkeys(("trial", "case", "plan", "mode", "model", "status", "state", "task"), "TEXT"),
+    **dict.fromkeys(("trial", "case", "plan", "mode", "model", "validate"), "TEXT"),
+    **dict.fromkeys(("status", "state", "task"), "TEXT"),
     "infrastructure_failure": "TEXT",
     **dict.fromkeys(("workers", "seed", "judged", "input", "output", "turns"), "INTEGER"),
 }
@@ -115,6 +116,7 @@ def manifest(experiment: Experiment, results: Sequence[TrialResult]) -> dict[str
         "modes": list(experiment.modes),
         "models": [_without_place(model) for model in experiment.models],
         "workers": list(experiment.workers),
+        "validate": list(experiment.validations),
         "options": {key: redactor.text(value) for key, value in experiment.options},
         "seeds": [experiment.seed + repeat for repeat in range(experiment.repeats)],
         "time": experiment.time,
@@ -149,7 +151,8 @@ def _trial(one: TrialResult) -> _Row:
 def _block(one: TrialResult) -> _Row:
     return {
         "trial": one.name, "case": one.case, "plan": one.arm.plan, "mode": one.arm.mode,
-        "model": _without_place(one.arm.model), "workers": one.arm.workers, "seed": one.seed,
+        "model": _without_place(one.arm.model), "workers": one.arm.workers,
+        "validate": one.arm.validate, "seed": one.seed,
     }  # fmt: skip
 
 

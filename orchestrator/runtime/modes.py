@@ -27,6 +27,9 @@ GROUP = "orchestrator.modes"
 Place = Literal["cut", "live"]
 """Where tests run: on a consistent cut of the workspace, or in the shared tree itself."""
 
+VALIDATIONS = ("region", "file")
+"""What makes a write stale."""
+
 ONE_TREE = (
     "- Other agents change other files while you work. When a file that you have read changes, you "
     "are told. A write that is based on an older version is refused and shows you what changed."
@@ -239,6 +242,22 @@ def _broken(name: str, value: str, why: str) -> UsageError:
         f"entry point {name} = {value}",
         why,
         "mend or remove the package that offers it (see docs/modes.md), or use another mode",
+    )
+
+
+def choose_validation(asked: str) -> str:
+    """Return what makes a write stale.
+
+    Raises:
+        UsageError: it is neither ``region`` nor ``file``.
+    """
+    if asked in VALIDATIONS:
+        return asked
+    raise UsageError(
+        f"writes cannot be validated by {asked!r}",
+        "--validate, or `validate` in the plan",
+        "a write is stale when the regions that it touches have changed, or when the file has",
+        f"use --validate {nearest(asked, VALIDATIONS) or VALIDATIONS[0]}",
     )
 
 

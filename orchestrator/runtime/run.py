@@ -22,7 +22,7 @@ from orchestrator.core.machine import Machine
 from orchestrator.core.messages import Request, Resume, Retry
 from orchestrator.core.state import State
 from orchestrator.core.states import TaskState
-from orchestrator.errors import OrchestratorError, UsageError, WorkspaceError
+from orchestrator.errors import OrchestratorError, UsageError
 from orchestrator.models.base import Model
 from orchestrator.runtime.assembly import (
     Actor,
@@ -52,7 +52,7 @@ from orchestrator.runtime.header import (
     unpack,
 )
 from orchestrator.runtime.locking import run_lock
-from orchestrator.runtime.modes import choose_tests, find_mode
+from orchestrator.runtime.modes import choose_tests, choose_validation, find_mode
 from orchestrator.runtime.ordering import recorded_order
 from orchestrator.runtime.redaction import lost_with_secrets, make_redactor
 from orchestrator.runtime.results import RunResult
@@ -61,7 +61,13 @@ from orchestrator.runtime.sandbox import SandboxPolicy
 from orchestrator.runtime.scan import named_plainly
 from orchestrator.runtime.sharedfiles import reconcile
 from orchestrator.runtime.virtualtime import VirtualTime, virtual_time
-from orchestrator.runtime.workspace import SharedTree, copy_fresh, dirty_files
+from orchestrator.runtime.workplace import (
+    choose_workspace,
+    open_tree,
+    outside_files,
+    still_there,
+)
+from orchestrator.runtime.workspace import SharedTree
 from orchestrator.spec.plan import Plan
 
 P = ParamSpec("P")
@@ -168,6 +174,7 @@ def start(
     work: Callable[[Context], object] | None = None,
     mode: str | None = None,
     tests: str | None = None,
+    validate: str | None = None,
     time: str = "real",
     command_seconds: float | None = None,
     remember: str | Path | None = None,
@@ -191,6 +198,7 @@ def start(
         work: does the tasks in place of a model: called with the context of each attempt.
         mode: coordination mode; None: the plan's.
         tests: where tests run, ``cut`` or ``live``; None: the plan's, or as the mode has it.
+        validate: what makes a write stale, ``region`` or ``file``; None: the plan's.
         time: ``real``, or ``virtual``: waits are not waited for (see `runtime.virtualtime`).
         command_seconds: virtual seconds that each command takes; None: as long as it really took.
         remember: directory where results of commands over the same files are kept, for many
@@ -224,18 +232,18 @@ def start(
         stack.callback(actor.close)
         check_needs(plan.tasks, plan.workspace is not None, actor)
         virtual = virtual_time(time, command_seconds, actor.model, plan, remember)
-        workspace = _choose_workspace(plan, into, allow_dirty)
+        workspace = choose_workspace(plan, into, allow_dirty)
         roles = roles_of(plan.tasks, plan.roles)
         name = new_run_id()
         folder = RunDir.create(Path(run_dir or plan.base / STATE / "runs" / name))
         stack.callback(folder.discard)
-        outside = _outside_files(plan)
+        outside = outside_files(plan)
         apart = (folder.path, *([workspace] if workspace else []))
         SandboxPolicy.asked(plan.sandbox.network, outside, apart=apart)  # refuses what cannot be
         stack.enter_context(run_lock(folder.path))
         redactor = make_redactor(options)
         blobs = BlobStore(folder.blobs, durability == "full", redactor)
-        tree = _open_tree(plan, workspace, blobs, name, stack)
+        tree = open_tree(plan, workspace, blobs, name, stack)
         entries = tree.scan() if tree else {}
         header = replace(
             _asked(plan, chosen.name, options or {}, seed),
@@ -243,6 +251,7 @@ def start(
             run=name,
             limits=limits,
             tests=choose_tests(chosen, tests or plan.tests or ""),
+            validate=choose_validation(validate or plan.validate),
             time=time,
             command_seconds=command_seconds,
             workers=chosen.workers(count),
@@ -312,7 +321,7 @@ def start_again(
         tree = None
         if header.workspace:
             named = named_plainly(header.tasks)
-            tree = SharedTree(_still_there(Path(header.workspace)), blobs, named)
+            tree = SharedTree(still_there(Path(header.workspace)), blobs, named)
             stack.enter_context(tree.lock(header.run))
         entries = load_manifest(header.manifest, blobs) if header.manifest else {}
         roles = roles_of(header.tasks, Path(header.roles) if header.roles else None)
@@ -380,7 +389,6 @@ def _asked(plan: Plan, mode: str, options: Mapping[str, str], seed: int) -> Head
         goal=plan.goal,
         tasks=plan.tasks,
         mode=mode,
-        validate=plan.validate,
         options=dict(options),
         seed=seed,
         roles=str(plan.roles or ""),
@@ -389,11 +397,6 @@ def _asked(plan: Plan, mode: str, options: Mapping[str, str], seed: int) -> Head
         packages=packages(),
         started=now(),
     )
-
-
-def _outside_files(plan: Plan) -> tuple[str, ...]:
-    """Return what commands may read outside the workspace, as absolute paths."""
-    return tuple(str(plan.base / Path(path).expanduser()) for path in plan.sandbox.read)
 
 
 def _check_workers(count: int) -> int:
@@ -415,45 +418,3 @@ def _need_all(lost: Sequence[str]) -> None:
             why="secrets are not kept in a log",
             fix="start the plan again; give secrets in the environment, not in a plan or an option",
         )
-
-
-def _still_there(workspace: Path) -> Path:
-    if workspace.is_dir():
-        return workspace
-    raise WorkspaceError(
-        "the workspace of this run is gone",
-        str(workspace),
-        "the run goes on in the directory that it was started in",
-        "put the directory back where it was, then resume",
-    )
-
-
-def _choose_workspace(plan: Plan, into: str | Path | None, allow_dirty: bool) -> Path | None:
-    """Return the directory that the agents will change, after asking whether they may."""
-    target = Path(into).absolute() if into else plan.into
-    if plan.workspace is None or target is not None:
-        return target
-    changed = [] if allow_dirty else dirty_files(plan.workspace)
-    dirty = [path for path in changed if plan.workspace / path != plan.path]
-    if dirty:
-        raise WorkspaceError(
-            f"the workspace has {len(dirty)} uncommitted changes ({listed(dirty, 5)})",
-            str(plan.workspace),
-            "the agents would work in place, and their changes would mix with yours",
-            "commit or stash them, work on a copy with --into DIR, or say --allow-dirty (what "
-            "the run replaces stays recoverable from its run directory)",
-        )
-    return plan.workspace
-
-
-def _open_tree(
-    plan: Plan, workspace: Path | None, blobs: BlobStore, run: str, stack: ExitStack
-) -> SharedTree | None:
-    if workspace is None or plan.workspace is None:
-        return None
-    named, withheld = named_plainly(plan.tasks), list[str]()
-    if workspace != plan.workspace:
-        withheld = copy_fresh(plan.workspace, workspace, named)
-    tree = SharedTree(workspace, blobs, named, withheld)
-    stack.enter_context(tree.lock(run))
-    return tree

@@ -80,6 +80,7 @@ def cli() -> None:
     help="How agents are coordinated: shared, solo, locks, uncontrolled, worktree.",
 )
 @click.option("--tests", metavar="PLACE", help="Where tests run: cut (a copy), live (the tree).")
+@click.option("--validate", metavar="WHAT", help="What makes a write stale: region, file.")
 @click.option(
     "--time",
     default="real",
@@ -115,6 +116,7 @@ def run(
     options: tuple[str, ...],
     mode: str | None,
     tests: str | None,
+    validate: str | None,
     time: str,
     command_seconds: float | None,
     remember: Path | None,
@@ -147,9 +149,9 @@ def run(
 
     def begin(progress: Progress) -> Run:
         return start(
-            loaded, model=model, options=pairs, mode=mode, tests=tests, time=time,
-            command_seconds=command_seconds, remember=remember, workers=workers, commit=commit,
-            into=into, run_dir=run_dir, seed=seed, allow_dirty=allow_dirty,
+            loaded, model=model, options=pairs, mode=mode, tests=tests, validate=validate,
+            time=time, command_seconds=command_seconds, remember=remember, workers=workers,
+            commit=commit, into=into, run_dir=run_dir, seed=seed, allow_dirty=allow_dirty,
             listeners=(progress,), control=True,
         )  # fmt: skip
 

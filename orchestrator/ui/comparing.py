@@ -31,6 +31,9 @@ class Wanted:
     modes: str | None = None
     models: str | None = None
     workers: str | None = None
+    validate: str | None = None
+    time: str | None = None
+    command_seconds: float | None = None
     repeats: int | None = None
     seed: int | None = None
     options: tuple[tuple[str, str], ...] = ()
@@ -112,6 +115,9 @@ def _experiment(files: Sequence[Path], wanted: Wanted) -> tuple[Experiment, list
         "modes": _words(wanted.modes),
         "models": _words(wanted.models),
         "workers": _numbers(wanted.workers),
+        "validations": _words(wanted.validate),
+        "time": wanted.time,
+        "command_seconds": wanted.command_seconds,
         "repeats": wanted.repeats,
         "seed": wanted.seed,
         "options": wanted.options or None,

@@ -10,6 +10,7 @@ import pytest
 from orchestrator.errors import PlanError, UsageError
 from orchestrator.lab.experiment import Arm, Experiment, cases_of
 from orchestrator.lab.experimentfile import read_experiment
+from orchestrator.lab.trial import _words
 from orchestrator.lab.trialruns import Share
 
 PLAN = """\
@@ -54,6 +55,30 @@ def test_arms_are_called_by_what_tells_them_apart(tmp_path: Path) -> None:
     assert [arm.name(more) for arm in more] == ["1 worker", "4 workers"]
     both = replace(made, workers=(2, 4)).all_arms()
     assert both[1].name(both) == "shared, 2 workers"
+
+
+def test_what_makes_a_write_stale_is_a_factor_of_its_own(tmp_path: Path) -> None:
+    plain = replace(experiment(tmp_path), modes=("shared",), workers=(1, 2))
+    both = replace(plain, validations=("region", "file"))
+    names = [arm.name(both.all_arms()) for arm in both.all_arms()]
+    assert names[:2] == [
+        "1 worker, writes validated by region", "1 worker, writes validated by file",
+    ]  # fmt: skip
+    assert len({trial.name for trial in both.trials()}) == 2 * plain.total
+    assert not {one.name for one in plain.trials()} & {one.name for one in both.trials()}
+    with pytest.raises(UsageError, match="validated by 'line'"):
+        replace(both, validations=("line",)).check()
+    words = _words(tmp_path / "trials" / "x", both.trials()[1], both)
+    assert words[words.index("--validate") + 1] == "file"
+
+
+def test_time_may_be_virtual(tmp_path: Path) -> None:
+    real = experiment(tmp_path)
+    virtual = replace(real, time="virtual", command_seconds=20.0)
+    assert not {one.name for one in real.trials()} & {one.name for one in virtual.trials()}
+    words = " ".join(_words(tmp_path / "trials" / "x", virtual.trials()[0], virtual))
+    assert "--time virtual --command-seconds 20.0 --remember" in words
+    assert "--time" not in _words(tmp_path / "trials" / "x", real.trials()[0], real)
 
 
 def test_the_order_alternates_and_seeds_are_shared(tmp_path: Path) -> None:
