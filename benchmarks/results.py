@@ -151,7 +151,8 @@ def _ran(setting: Setting, experiment: Experiment) -> Iterator[str]:
         f"Modes: {', '.join(f'`{mode}`' for mode in experiment.modes)}; four workers (solo: one). "
         f"A task runs `{TEST.replace(' {tests}', ' …')}`: its own tests, where those that meet "
         "code which is not written yet are skipped. The judge is the whole suite of the codebase "
-        "on the final tree (without test_rt of simpy, which compares real times). A trial "
+        "on the final tree (without two tests of simpy: test_rt compares real times, and "
+        "test_version asks for an installed simpy). A trial "
         "*succeeds* when every task was accepted and the judge passes."
     )
     yield ""
