@@ -2,6 +2,10 @@
 
 Statistics are those of `orchestrator.lab.statistics`: Wilson and Newcombe intervals for success,
 t intervals of log ratios, paired by seed, for times.
+
+Several places together are no independent evidence: solo does the same in every decomposition, and
+the same seed often does the same at two levels of drift. So a rate over several places counts as if
+each seed had worked once on each codebase, and the interval of a time goes by seeds.
 """
 
 from __future__ import annotations
@@ -17,6 +21,12 @@ from orchestrator.lab.trial import TrialResult
 
 MODES = ("solo", "uncontrolled", "locks", "shared", "worktree")
 """In the order in which they are shown."""
+
+ENOUGH = 4
+"""Pairs from which on a winner is named: with fewer, shuffling labels cannot reach 5 %."""
+
+SAME = 1.01
+"""Ratio of times up to which they count as the same, however surely they differ."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +105,11 @@ class Place:
         """Case and decomposition."""
         return f"{self.case}, {self.order}"
 
+    @property
+    def codebase(self) -> str:
+        """The case without its level."""
+        return self.case.rpartition(" ")[0]
+
 
 def places(results: Sequence[TrialResult], grounds: Sequence[Ground]) -> list[Place]:
     """Return all places that have trials, by codebase, coupling and order."""
@@ -122,6 +137,14 @@ def pooled(found: Iterable[Place], mode: str) -> tuple[int, int]:
     return sum(one.successes for one in cells), sum(len(one.trials) for one in cells)
 
 
+def independent(found: Sequence[Place], mode: str) -> tuple[float, float]:
+    """Return successes and trials as `pooled`, scaled to one trial per codebase and seed."""
+    won, of = pooled(found, mode)
+    able = [place for place in found if mode in place.cells]
+    number = len({(p.codebase, one.seed) for p in able for one in p.cells[mode].trials})
+    return (won * number / of, float(number)) if of else (0.0, 0.0)
+
+
 def ratio(first: Cell, second: Cell, name: str = "makespan") -> s.Interval | None:
     """Return the geometric mean ratio second / first, paired by seed; None: no pairs.
 
@@ -131,25 +154,41 @@ def ratio(first: Cell, second: Cell, name: str = "makespan") -> s.Interval | Non
 
 
 def pooled_ratio(cells: Iterable[tuple[Cell, Cell]], name: str = "makespan") -> s.Interval | None:
-    """Return the ratio second / first over several places, which weigh the same."""
-    pairs: dict[str, list[tuple[float, float]]] = {}
+    """Return the ratio second / first over several places, which weigh the same.
+
+    The spread is that of the seeds: what one seed did at several places is one observation.
+    """
+    found: list[dict[int, float]] = []  # per place, seed to the logarithm of the ratio
     for first, second in cells:
         known = {one.seed: one.figure(name) for one in first.trials}
-        for one in second.trials:
-            base, value = known.get(one.seed), one.figure(name)
-            if base and value:
-                pairs.setdefault(f"{first.case}/{first.order}", []).append((base, value))
-    if not pairs:
+        pairs = ((one.seed, known.get(one.seed), one.figure(name)) for one in second.trials)
+        logs = {seed: math.log(b / a) for seed, a, b in pairs if a and b}
+        if logs:
+            found.append(logs)
+    if not found:
         return None
-    found = s.logs(pairs)
-    interval = s.t_interval(found)
-    if interval is None:
-        means = [sum(b - a for a, b in rows) / len(rows) for rows in found.values()]
-        interval = s.Interval(sum(means) / len(means), math.nan, math.nan)
-    return interval.exp()
+    means = [sum(logs.values()) / len(logs) for logs in found]
+    mean = sum(means) / len(means)
+    seeds = {seed for logs in found for seed in logs}
+    if len(seeds) < 2:
+        return s.Interval(mean, math.nan, math.nan).exp()
+    apart = (
+        sum((logs[seed] - own) / len(logs) for logs, own in zip(found, means, strict=True)
+            if seed in logs) / len(found)
+        for seed in seeds
+    )  # fmt: skip
+    error = math.sqrt(sum(one**2 for one in apart) * len(seeds) / (len(seeds) - 1))
+    half = _t(len(seeds) - 1) * error
+    return s.Interval(mean, mean - half, mean + half).exp()
 
 
-def difference(first: tuple[int, int], second: tuple[int, int]) -> s.Interval | None:
+def _t(free: int) -> float:
+    from scipy.stats import t
+
+    return float(t.ppf(1 - s.ALPHA / 2, free))
+
+
+def difference(first: tuple[float, float], second: tuple[float, float]) -> s.Interval | None:
     """Return the difference of success, second minus first; None: a side has no trials."""
     return s.risk_difference(first, second) if first[1] and second[1] else None
 
@@ -162,17 +201,30 @@ def shown(interval: s.Interval | None, none: float) -> int:
 
 
 def winners(place: Place) -> list[Cell]:
-    """Return the modes that win at a place, the fastest first.
+    """Return the modes that nothing is shown to beat at a place, the fastest first.
 
-    First success: a mode is out when its rate is shown to be below the best one's. Among the
-    others time: the fastest wins, and with it all that are not shown to be slower.
+    A mode is beaten when it never succeeds; when its success is shown to be below that of the
+    best; or when another succeeds at least as often, and it is shown to be slower by more than
+    `SAME`. So nobody is beaten by what is faster and fails more often.
+
+    Returns:
+        Nobody, when a mode has fewer than `ENOUGH` trials, there is only one mode, or none ever
+        succeeds.
     """
-    left = [one for one in place.cells.values() if not below(place, one)]
-    fastest = min(left, key=lambda one: one.makespan)
-    return [
-        fastest,
-        *(one for one in left if one is not fastest and shown(ratio(fastest, one), 1.0) <= 0),
-    ]
+    cells = place.cells.values()
+    if len(cells) < 2 or any(len(one.trials) < ENOUGH for one in cells):
+        return []
+    left = [one for one in cells if one.successes and not below(place, one)]
+    return sorted(
+        (one for one in left if not any(_is_slower(one, other) for other in left)),
+        key=lambda one: one.makespan,
+    )
+
+
+def _is_slower(one: Cell, other: Cell) -> bool:
+    """Whether a mode is shown to be slower than another that succeeds at least as often."""
+    as_good = other.success.estimate >= one.success.estimate
+    return one is not other and as_good and shown(ratio(other, one), SAME) > 0
 
 
 def below(place: Place, cell: Cell) -> bool:

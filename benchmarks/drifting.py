@@ -3,7 +3,8 @@
 A *drifted interface* is a function that another task's file calls, whose last parameter bears a
 provisional name in the starting tree (see `orchestrator.models.interfaces`). The task that owns
 the file gives it its final name; whoever has read the old declaration, and calls it as it was,
-fails. *Coupling* is the share of interfaces that drift.
+fails. Its *drift* is the share of interfaces that
+do.
 """
 
 from __future__ import annotations

@@ -19,18 +19,20 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+import click
 import yaml
 from groundwork import CODEBASES, JUDGE, WORKERS, Ground, check_ground, prepare
 from libraries import cache_folder
 from results import Setting, write_results
 
-from orchestrator.errors import OrchestratorError
+from orchestrator.errors import OrchestratorError, UsageError
 from orchestrator.lab.experiment import Experiment
 from orchestrator.lab.experimentfile import read_experiment
 from orchestrator.lab.statistics import require
 from orchestrator.lab.trial import TrialResult
 from orchestrator.lab.trialruns import Advance, conduct
 from orchestrator.lab.trialtables import write_manifest, write_tables
+from orchestrator.lab.versussolo import beside_solo
 from orchestrator.ui.paying import approval
 from orchestrator.ui.signals import terminable
 from orchestrator.ui.words import duration
@@ -60,13 +62,20 @@ def main(words: Sequence[str] | None = None) -> int:
         for problem in error.problems:
             print(f"error: {problem}", file=sys.stderr)
         return error.exit_code
-    except KeyboardInterrupt:
+    except click.exceptions.Exit as ended:  # nobody wanted to pay
+        return ended.exit_code
+    except (KeyboardInterrupt, click.exceptions.Abort):
         print("Ended what ran. The same command goes on.", file=sys.stderr)
         return 130
 
 
 def _go(asked: argparse.Namespace) -> int:
     require()
+    if len(asked.models or ()) > 1:
+        raise UsageError(
+            "the document is about one model", "--models",
+            fix="run the command once per model, each with its own --out and --document",
+        )  # fmt: skip
     out: Path = asked.out.absolute()
     chosen = [one for one in CODEBASES if not asked.codebase or one.name in asked.codebase]
     grounds = [
@@ -97,7 +106,7 @@ def _results(experiment: Experiment, asked: argparse.Namespace, out: Path) -> li
             finished(out / "trials" / one.name, one, experiment.judge)
             for one in experiment.trials()
         )
-        return [one for one in found if one is not None]
+        return beside_solo([one for one in found if one is not None])
     (out / "trials").mkdir(parents=True, exist_ok=True)
     with terminable():
         return conduct(

@@ -12,21 +12,23 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cells import (
+    ENOUGH,
     MODES,
+    SAME,
     Cell,
     Place,
     below,
-    difference,
+    independent,
     places,
     pooled,
     pooled_ratio,
     ratio,
-    shown,
     winners,
 )
 from groundwork import TEST, Ground
 from published import beside, times
 from resultsvg import picture
+from trends import sentences
 
 from orchestrator.lab.experiment import Experiment
 from orchestrator.lab.statistics import Interval, wilson
@@ -92,7 +94,7 @@ def _head(
         )
         yield ""
     lost = sum(bool(one.failure) for one in results)
-    counts = sorted({_repeats(results, case.name) for case in experiment.cases})
+    counts = sorted(_repeats(results, experiment))
     number = str(counts[0]) if len(counts) == 1 else f"{counts[0]} to {counts[-1]}"
     text = (
         f"{len(results)} of {experiment.total} trials are done, {number} per cell"
@@ -110,13 +112,13 @@ def _head(
     yield ""
 
 
-def _repeats(results: Sequence[TrialResult], case: str) -> int:
-    """Return the smallest number of trials of any arm of a case."""
-    counts: dict[object, int] = {}
+def _repeats(results: Sequence[TrialResult], experiment: Experiment) -> set[int]:
+    """Return how many trials arms have that were not lost; an arm may have none yet."""
+    arms = {(case.name, arm): 0 for case in experiment.cases for arm in experiment.arms(case)}
+    counts = dict.fromkeys((*arms, *((one.case, one.arm) for one in results)), 0)
     for one in results:
-        if one.case == case:
-            counts[one.arm] = counts.get(one.arm, 0) + 1
-    return min(counts.values(), default=0)
+        counts[one.case, one.arm] += not one.failure
+    return set(counts.values()) or {0}
 
 
 def _ran(setting: Setting, experiment: Experiment) -> Iterator[str]:
@@ -144,7 +146,9 @@ def _ran(setting: Setting, experiment: Experiment) -> Iterator[str]:
         "others need while importing; `flat`, for nothing. *Coupling* is the number of pairs of a "
         "drifted interface (a function whose last parameter bears a provisional name until the "
         "task that owns it is done) and another task "
-        "that calls it without waiting for its owner."
+        "that calls it without waiting for its owner. It counts what drifts from the start alone: "
+        "with a profile that drafts, an interface may be provisional for a while anywhere, also "
+        "where coupling is 0."
     )
     yield ""
     yield (
@@ -156,6 +160,16 @@ def _ran(setting: Setting, experiment: Experiment) -> Iterator[str]:
         "*succeeds* when every task was accepted and the judge passes."
     )
     yield ""
+    yield (
+        "The modes are bundles, not single factors ([modes](modes.md)). `shared`, `locks` and "
+        "`solo` hold agents to the files of their task and run its tests on a private copy that is "
+        "a consistent cut; only `shared` checks what was read, and tells agents what has changed. "
+        "`worktree` tests on the branch and again on the merged result. `uncontrolled` refuses "
+        "nothing, also no write to a neighbour's file, and runs tests in the shared tree itself "
+        "(`tests: live`), as it stands when they begin, half done or not; what sets it apart from "
+        "`locks` is not the locks alone."
+    )
+    yield ""
 
 
 # --- who wins -------------------------------------------------------------------------------------
@@ -165,102 +179,47 @@ def _wins(found: Sequence[Place], figure: str) -> Iterator[str]:
     yield "## Which mode wins where, as coupling rises"
     yield ""
     yield (
-        "A mode is out where its success is shown to be below the best mode's (95 % interval of "
-        "the difference); of the others the fastest wins, with all that are not shown to be "
-        "slower. Not corrected for the number of looks."
+        "A mode is beaten where it never succeeds; where its success is shown to be below the best "
+        "mode's (95 % interval of the difference); or where another succeeds at least as often and "
+        f"it is shown to be more than {SAME - 1:.0%} slower. Those that are not beaten stand here, "
+        "the fastest first. That does not say that they are equal: each has its success beside it. "
+        "Time is that of all trials; one that fails may end early. Not corrected for the number of "
+        f"looks. Nothing is said with fewer than {ENOUGH} trials of a mode."
     )
     yield ""
-    yield "| coupling | place | wins | success | time | out, for success |"
+    yield "| coupling | place | not beaten, with success | success of the first | time of the first | out, for success |"  # noqa: E501
     yield "|---|---|---|---|---|---|"
     for place in sorted(found, key=lambda one: (one.coupling, one.name)):
         won = winners(place)
-        best = won[0]
-        out = [m for m, cell in place.cells.items() if below(place, cell)]
+        out = [
+            mode for mode, cell in place.cells.items()
+            if won and (not cell.successes or below(place, cell))
+        ]  # fmt: skip
+        success, time = (_percent(won[0].success), _minutes(won[0].makespan)) if won else "––"
         yield (
-            f"| {place.coupling} | {place.name} | {_modes(won)} | {_percent(best.success)} | "
-            f"{_minutes(best.makespan)} | {', '.join(out) or '–'} |"
+            f"| {place.coupling} | {place.name} | {_modes(won) or '–'} | {success} | {time} | "
+            f"{', '.join(out) or '–'} |"
         )
     yield ""
-    yield from _sentences(found)
+    yield from sentences(found)
     yield ""
     yield f"![Success and time by coupling, per mode]({figure})"
     yield ""
-
-
-def _sentences(found: Sequence[Place]) -> Iterator[str]:
-    """Yield what the table says, in words that follow from it."""
-    for label, chosen in _groups(found):
-        if not chosen:
-            continue
-        wins = dict.fromkeys(MODES, 0)
-        alone = dict(wins)
-        for place in chosen:
-            won = winners(place)
-            for cell in won:
-                wins[cell.mode] += 1
-            if len(won) == 1:
-                alone[won[0].mode] += 1
-        ranked = sorted((mode for mode in MODES if wins[mode]), key=lambda mode: -wins[mode])
-        parts = [
-            f"{mode} wins at {wins[mode]} of {len(chosen)}"
-            + (f" ({alone[mode]} alone)" if alone[mode] else "")
-            for mode in ranked
-        ]
-        rates = ", ".join(
-            f"{mode} {_rate(pooled(chosen, mode))}" for mode in MODES if _has(chosen, mode)
-        )
-        yield f"- {label} ({len(chosen)} places): {'; '.join(parts)}. Success: {rates}."
-    for mode in MODES:
-        text = _trend(found, mode)
-        if text:
-            yield f"- {text}"
-
-
-def _groups(found: Sequence[Place]) -> list[tuple[str, list[Place]]]:
-    coupled = sorted(one.coupling for one in found if one.coupling)
-    middle = coupled[len(coupled) // 2] if coupled else 0
-    return [
-        ("No coupling", [one for one in found if not one.coupling]),
-        (f"Coupling 1 to {middle - 1}", [one for one in found if 0 < one.coupling < middle]),
-        (
-            f"Coupling {middle} and more",
-            [one for one in found if coupled and one.coupling >= middle],
-        ),
-    ]
-
-
-def _trend(found: Sequence[Place], mode: str) -> str:
-    """Say how a mode's success and its time against shared change from no to most coupling."""
-    groups = [places for _, places in _groups(found) if places and _has(places, mode)]
-    if len(groups) < 2:
-        return ""
-    first, last = groups[0], groups[-1]
-    change = difference(pooled(first, mode), pooled(last, mode))
-    assert change is not None
-    word = {1: "rises", -1: "falls", 0: "is not shown to change"}[shown(change, 0.0)]
-    text = (
-        f"From no to most coupling the success of {mode} {word}: {_rate(pooled(first, mode))} to "
-        f"{_rate(pooled(last, mode))}"
+    yield (
+        "Lines in the picture: the 95 % interval of a success, the middle half of the times (the "
+        "point is their geometric mean)."
     )
-    if mode != "shared":
-        ratios = [
-            pooled_ratio([(p.cells["shared"], p.cells[mode]) for p in group
-                          if {"shared", mode} <= p.cells.keys()])
-            for group in (first, last)
-        ]  # fmt: skip
-        if all(ratios):
-            text += "; its time over that of shared goes from " + " to ".join(
-                times(one) for one in ratios if one
-            )
-    return text + "."
-
-
-def _has(chosen: Sequence[Place], mode: str) -> bool:
-    return any(mode in place.cells for place in chosen)
+    yield ""
 
 
 def _coupled(found: Sequence[Place]) -> Iterator[str]:
     yield "## All places together"
+    yield ""
+    yield (
+        "Over these places, which were chosen. Trials of the same codebase and seed are much alike "
+        "(solo does the same in every decomposition); so intervals of success count each codebase "
+        "and seed once, and those of time go by seeds."
+    )
     yield ""
     yield "| mode | trials | success | time over shared | accepted, suite red | rework | anomalies per trial |"  # noqa: E501
     yield "|---|---|---|---|---|---|---|"
@@ -268,12 +227,12 @@ def _coupled(found: Sequence[Place]) -> Iterator[str]:
         cells = [place.cells[mode] for place in found if mode in place.cells]
         if not cells:
             continue
-        won, of = pooled(found, mode)
+        _, of = pooled(found, mode)
         over = pooled_ratio([(p.cells["shared"], p.cells[mode]) for p in found
                              if {"shared", mode} <= p.cells.keys()])  # fmt: skip
         red = sum(one.broken * len(one.trials) for one in cells) / of
         yield (
-            f"| {mode} | {of} | {_percent(wilson(won, of))} | "
+            f"| {mode} | {of} | {_percent(wilson(*independent(found, mode)))} | "
             f"{'1' if mode == 'shared' else times(over) if over else '–'} | {red:.1%} | "
             f"{_mean(cells, 'rework_share', '.1%')} | {_mean(cells, 'anomalies', '.2f')} |"
         )
@@ -290,7 +249,9 @@ def _tables(found: Sequence[Place]) -> Iterator[str]:
         "Success with its Wilson interval; time: virtual minutes from the first dispatch to the "
         "last task, geometric mean, failed trials included; over shared: ratio paired by seed, "
         "with its t interval; refused: writes refused as stale, those that reached the agent in "
-        "brackets; suite red: all tasks accepted, yet the judge fails; merges: textual conflicts. "
+        "brackets; suite red: all tasks accepted, yet the judge fails; semantic conflicts: "
+        "clean merges that were red, and accepted tasks whose own tests are red at the end, also "
+        "by tests that were skipped before; merges: textual conflicts. "
         "Means per trial; tokens and dollars per accepted task."
     )
     for place in found:
@@ -340,17 +301,12 @@ def _percent(rate: Interval) -> str:
     return f"{rate.estimate:.0%} ({rate.low * 100:.0f}–{rate.high * 100:.0f})"
 
 
-def _rate(counts: tuple[int, int]) -> str:
-    won, of = counts
-    return f"{won / of:.1%}" if of else "–"
-
-
 def _minutes(seconds: float) -> str:
     return "–" if math.isnan(seconds) else f"{seconds / 60:.1f} min"
 
 
 def _modes(cells: Sequence[Cell]) -> str:
-    return listed([cell.mode for cell in cells])
+    return listed([f"{one.mode} {one.success.estimate:.0%}" for one in cells])
 
 
 # --- what it means --------------------------------------------------------------------------------
@@ -361,7 +317,8 @@ def _field(found: Sequence[Place]) -> Iterator[str]:
     yield ""
     yield (
         "Those are of language models on other tasks; agreement means that the direction (or the "
-        "size, where one is named) is the same, not that one explains the other."
+        "size, where one is named) is the same, not that one explains the other. Success here is "
+        "that of whole runs; there it is mostly a share of tests, or a score."
     )
     yield ""
     yield "| source | published | here | verdict |"
@@ -384,7 +341,8 @@ def _assumed(setting: Setting, experiment: Experiment) -> Iterator[str]:
         )
         yield (
             "- They call functions of other files as the text that they have read declares them. "
-            "That is the one way in which tasks depend on one another here."
+            "That is how tasks depend on one another here; besides, they meet in minisql's shared "
+            "file, and an agent that oversteps writes a neighbour's."
         )
         yield (
             f"- Time is virtual: thinking as the profile says, {experiment.command_seconds:g} s "
@@ -393,6 +351,11 @@ def _assumed(setting: Setting, experiment: Experiment) -> Iterator[str]:
         yield "- Dollars are those that the tokens would cost with the profile's price."
     yield (
         "- Nobody mends what others broke once it is accepted: the plans have no integration task."
+    )
+    yield (
+        "- A test that meets unwritten code is skipped, so a task that is done early is tested by "
+        "less. What it has wrong may then be accepted: the less a decomposition waits, the less "
+        "tests see, also where coupling is 0."
     )
     yield ""
 
@@ -403,8 +366,12 @@ def _silent() -> Iterator[str]:
     yield "- How real models compare; run it with `--models` for that."
     yield "- Anything about codebases in general: the claim is about these cases."
     yield (
-        "- Coupling by meaning. Only signatures drift, one way, and each at most once; a change of "
-        "behaviour behind the same signature does not occur."
+        "- Coupling apart from waiting. The less a decomposition waits, the more calls are "
+        "unordered, the more tasks run at once, and the less their tests see."
+    )
+    yield (
+        "- Coupling by meaning. Only names of last parameters drift; a change of behaviour behind "
+        "the same signature does not occur."
     )
     yield "- More than four workers, larger trees, plans with more than a handful of tasks."
     yield (

@@ -17,7 +17,7 @@ _PANEL = (_HIGH - _TOP - _GAP - _FOOT) / 2
 
 
 def picture(places: Sequence[Place]) -> str:
-    """Return an SVG with a panel for success and one for time over solo; places by coupling."""
+    """Return an SVG with a panel for success and one for time in minutes; places by coupling."""
     ordered = sorted(places, key=lambda one: (one.coupling, one.name))
     step = (_WIDE - _LEFT - 130) / max(1, len(ordered))
     columns = {place.name: _LEFT + step * (number + 0.5) for number, place in enumerate(ordered)}

@@ -14,7 +14,7 @@ from orchestrator.core.writing import changed
 def submit(d: Decision, request: Submit) -> Reply | None:
     """Accept finished work whose evidence still holds; it is the next claim as well.
 
-    Parked while the attempt has read what running attempts wrote.
+    Parked while the attempt has read what running attempts wrote, or what is still to be undone.
     """
     attempt = d.state.attempt_of(request.token)
     if attempt is None:

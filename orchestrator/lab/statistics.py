@@ -249,8 +249,8 @@ def cmh_p(tables: Sequence[tuple[int, int, int, int]]) -> float:
     return float(StratifiedTable(telling).test_null_odds(correction=True).pvalue)
 
 
-def wilson(successes: int, number: int) -> Interval:
-    """Return a rate with its Wilson interval."""
+def wilson(successes: float, number: float) -> Interval:
+    """Return a rate with its Wilson interval; counts may be effective ones, no whole numbers."""
     from statsmodels.stats.proportion import proportion_confint
 
     low, high = proportion_confint(successes, number, ALPHA, method="wilson")
@@ -262,7 +262,7 @@ def rule_of_three(number: int) -> float:
     return min(1.0, 3 / number)
 
 
-def risk_difference(first: tuple[int, int], second: tuple[int, int]) -> Interval:
+def risk_difference(first: tuple[float, float], second: tuple[float, float]) -> Interval:
     """Return the difference of two rates, second minus first, with Newcombe's interval.
 
     Args:

@@ -1,9 +1,9 @@
 """Speed-up over one agent, and what coordination costs: figures that need two trials.
 
-A trial is set beside the trial in mode solo of the same case, plan, model and seed (solo has one
-worker, whatever was asked for): what running the same plan in parallel brings. And beside the trial
-in which one agent does the whole job, mode solo with a plan of one task, of the same case, model
-and seed: what cutting the job up brings. The two are different.
+A trial is set beside the trial in mode solo of the same case, plan, model, validation and seed
+(solo has one worker, whatever was asked for): what running the same plan in parallel brings. And
+beside the trial in which one agent does the whole job, mode solo with a plan of one task, of the
+same case, model, validation and seed: what cutting the job up brings. The two are different.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ def _key(one: TrialResult) -> tuple[object, ...]:
 
 
 def _case(one: TrialResult) -> tuple[object, ...]:
-    return one.case, one.arm.model, one.seed
+    return one.case, one.arm.model, one.arm.validate, one.seed
 
 
 def _beside(one: TrialResult, solo: TrialResult | None, whole: TrialResult | None) -> TrialResult:

@@ -216,7 +216,8 @@ class Assembly:
         commands = self.commands or self._sandboxed()
         timed: Commands = commands
         if self.virtual:
-            timed = self.virtual.timed(commands, self.blobs, self.header.command_seconds)
+            seconds, opened = self.header.command_seconds, (self.header.network, self.header.read)
+            timed = self.virtual.timed(commands, self.blobs, seconds, repr(opened))
         prepare = self._preparation(coordinator, timed)
         interruption = self.virtual.interruption if self.virtual else lambda name: Interruption
         coordinator.start(

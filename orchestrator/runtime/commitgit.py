@@ -32,7 +32,7 @@ _UNDER_WAY = {
 # Settings that would run programs, refuse what is committed, or say something untrue of it.
 _SETTINGS = (
     f"core.hooksPath={os.devnull}", "core.fsmonitor=false", "core.safecrlf=false",
-    "i18n.commitEncoding=UTF-8",
+    "i18n.commitEncoding=UTF-8", "i18n.logOutputEncoding=UTF-8",
 )  # fmt: skip
 
 
@@ -153,7 +153,9 @@ class UserRepository:
             return []
         shown = "%x01".join(f"%(trailers:key={key},valueonly,separator=%x02)" for key in keys)
         bound = [f"^{since}"] if self.is_commit(since) else []
-        text = self._git("log", "-z", f"--format={shown}", "HEAD", *bound, "--").decode("utf-8")
+        text = self._git("log", "-z", f"--format={shown}", "HEAD", *bound, "--").decode(
+            errors="replace"
+        )
         return [
             [[v for v in values.split("\2") if v] for values in row.split("\1")]
             for row in text.split("\0")
@@ -244,7 +246,7 @@ class UserRepository:
             ) from error
         except OSError as error:
             raise CommitError(str(error), "make the repository writable") from error
-        copy = self._scratch / f"index-{made}"
+        copy, is_ours = self._scratch / f"index-{made}", True
         try:
             with os.fdopen(lock, "wb") as file:
                 if self._index.exists():
@@ -258,10 +260,12 @@ class UserRepository:
                     file.write(copy.read_bytes())
             yield
             self._lock.replace(self._index)
+            is_ours = False  # a lock that is there from now on is somebody else's
         except OSError as error:
             raise CommitError(str(error), "free some space, or make it writable") from error
         finally:
-            self._lock.unlink(missing_ok=True)
+            if is_ours:
+                self._lock.unlink(missing_ok=True)
             copy.unlink(missing_ok=True)
 
     def _staged(self, index: Path, paths: Collection[str]) -> dict[str, File]:

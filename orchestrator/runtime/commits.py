@@ -103,12 +103,12 @@ class Commits:
         """
         if not header.commit or tree is None:
             return cls()
+        past = [decode(row.at, row.kind, row.task, row.attempt, row.body) for row in log.read()]
         try:
             repository = _repository(tree, folder)
-        except CommitError as error:
-            return cls(notices=(f"Nothing will be committed: {error.why}.",))
-        past = [decode(row.at, row.kind, row.task, row.attempt, row.body) for row in log.read()]
-        scribe = _Scribe(header, tree, start, repository, past)
+            scribe = _Scribe(header, tree, start, repository, past)
+        except (CommitError, OSError) as error:
+            return cls(notices=(f"Nothing will be committed: {_as_failure(error).why}.",))
         notices = []
         if repository.nameless:
             notices.append(

@@ -268,9 +268,9 @@ class Coordinator:
             Names of the workers that have not come back. Their leases have ended, so whatever
             they still ask is refused.
         """
-        end = self._clock.now() + deadline
+        clock = SystemClock()  # that of the run may stand still
         for member in tuple(self._members.values()):
-            member.join(max(0.0, end - self._clock.now()))
+            member.join(max(0.0, deadline - clock.now()))
         late = [member.name for member in self._members.values() if member.is_alive()]
         self._requests.put(("", None))
         if self._thread.is_alive():

@@ -106,6 +106,7 @@ class Latch:
 
     def wait(self, timeout: float | None = None) -> bool:
         """Wait up to `timeout` seconds; True when it was set."""
-        if not self._set and self._closed.acquire(timeout=-1 if timeout is None else timeout):
+        seconds = -1 if timeout is None else max(0.0, timeout)
+        if not self._set and self._closed.acquire(timeout=seconds):
             self._closed.release()
         return self._set

@@ -16,6 +16,8 @@ import os
 import sys
 import tempfile
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from functools import cache
 from hashlib import sha256
 from pathlib import Path
 
@@ -26,6 +28,10 @@ from orchestrator.runtime.commands import CommandResult, Commands
 _PASSED_OVER = frozenset({".git", ".orchestrator", "__pycache__", ".pytest_cache"})
 """Folders that no test looks at for its result."""
 
+_OF_ITS_OWN = range(126)
+"""Exit codes with which a command ends by itself. With the others shells say that it did not start
+or was killed, perhaps for want of memory: the same files may say something else next time."""
+
 
 class RememberedCommands:
     """Runs a command once over the same files.
@@ -34,10 +40,14 @@ class RememberedCommands:
         commands: what runs it.
         blobs: where `commands` keeps output.
         folder: where results are kept; runs and processes may share it.
+        beside: what else a command can see, such as what its sandbox leaves open.
     """
 
-    def __init__(self, commands: Commands, blobs: BlobStore, folder: Path) -> None:
+    def __init__(
+        self, commands: Commands, blobs: BlobStore, folder: Path, beside: str = ""
+    ) -> None:
         self._commands, self._blobs, self._folder = commands, blobs, folder
+        self._beside = beside
 
     def run(
         self,
@@ -50,12 +60,12 @@ class RememberedCommands:
     ) -> CommandResult:
         """Return what the command said of these files before, or run it; see `Commands.run`."""
         files = digest_of(cwd)
-        place = self._folder / _key(files, command)
+        place = self._folder / _key(files, command, self._beside)
         known = self._recall(place)
         if known is not None:
             return known
         result = self._commands.run(command, cwd, timeout=timeout, tmp=tmp, interrupt=interrupt)
-        ended = result.exit_code is not None and not result.exceeded
+        ended = result.exit_code in _OF_ITS_OWN and not result.exceeded
         if ended and digest_of(cwd) == files:  # what changes files does more than to say something
             self._keep(place, result)
         return result
@@ -63,12 +73,16 @@ class RememberedCommands:
     def _recall(self, place: Path) -> CommandResult | None:
         try:
             said = json.loads(place.read_bytes())
-        except OSError:
+        except (OSError, ValueError):  # not there, or cut short when the machine went down
             return None
         digest = self._blobs.put(base64.b64decode(said.pop("whole")))
         return CommandResult(digest=digest, seconds=0.0, **said)
 
     def _keep(self, place: Path, result: CommandResult) -> None:
+        with suppress(OSError):  # a full disk: the next one runs it again, and that is all
+            self._write(place, result)
+
+    def _write(self, place: Path, result: CommandResult) -> None:
         whole = base64.b64encode(self._blobs.get(result.digest)).decode()
         said = {"exit_code": result.exit_code, "output": result.output, "cut": result.cut}
         self._folder.mkdir(parents=True, exist_ok=True)
@@ -100,6 +114,14 @@ def _entries(folder: Path) -> Iterator[tuple[str, str, bytes]]:
                 yield inside, f"file{executable}", path.read_bytes()
 
 
-def _key(files: str, command: str | Sequence[str]) -> str:
+def _key(files: str, command: str | Sequence[str], beside: str) -> str:
     said = command if isinstance(command, str) else list(command)
-    return sha256(json.dumps([files, said, sys.version]).encode()).hexdigest()
+    parts = [files, said, beside, sys.version, _installed()]
+    return sha256(json.dumps(parts).encode()).hexdigest()
+
+
+@cache
+def _installed() -> list[str]:
+    """Return the packages that this interpreter finds, with their versions."""
+    places = [Path(place) for place in sys.path if place]
+    return sorted(entry.name for place in places for entry in place.glob("*.dist-info"))

@@ -227,6 +227,8 @@ def start(
     count = _check_workers(plan.limits.workers if workers is None else workers)
     limits = replace(plan.limits, workers=count)
     when = choose_commit(commit, plan, copied=bool(into or plan.into))
+    place = choose_tests(chosen, tests or plan.tests or "")
+    validation = choose_validation(validate or plan.validate)
     with ExitStack() as stack:
         actor = Actor.choose(plan, model, options or {}, work)
         stack.callback(actor.close)
@@ -250,8 +252,8 @@ def start(
             base=str(Path.cwd() if model and isinstance(model, str) else plan.base),
             run=name,
             limits=limits,
-            tests=choose_tests(chosen, tests or plan.tests or ""),
-            validate=choose_validation(validate or plan.validate),
+            tests=place,
+            validate=validation,
             time=time,
             command_seconds=command_seconds,
             workers=chosen.workers(count),

@@ -22,6 +22,7 @@ from heapq import heapify, heappop, heappush
 from math import inf, nextafter
 from pathlib import Path
 from queue import Empty, SimpleQueue
+from sys import float_info
 
 from orchestrator.core.events import Event
 from orchestrator.core.limits import ProviderLimits
@@ -115,7 +116,7 @@ class VirtualTime:
                         self._give(min(self._answered))
                     elif self._asked:
                         return self._asked.pop(min(self._asked))
-                    elif self._sleepers and self._sleepers[0].at <= end:
+                    elif self._sleepers and self._sleepers[0].at <= min(end, float_info.max):
                         self._wake(heappop(self._sleepers))
                     elif end < inf:
                         self._now = max(self._now, end)
@@ -178,10 +179,12 @@ class VirtualTime:
         """Return what makes the interrupts of a worker's attempts."""
         return lambda: VirtualInterruption(self, name)
 
-    def timed(self, commands: Commands, blobs: BlobStore, seconds: float | None) -> Commands:
-        """Return commands that take virtual time; see `TimedCommands`."""
+    def timed(
+        self, commands: Commands, blobs: BlobStore, seconds: float | None, beside: str = ""
+    ) -> Commands:
+        """Return commands that take virtual time; see `TimedCommands`, `RememberedCommands`."""
         if self._remember is not None:
-            commands = RememberedCommands(commands, blobs, self._remember)
+            commands = RememberedCommands(commands, blobs, self._remember, beside)
         return TimedCommands(commands, seconds)
 
     # --- the listener -----------------------------------------------------------------------------
@@ -308,7 +311,8 @@ def _problems(
     if command_seconds is not None and (time != "virtual" or not 0 <= command_seconds < inf):
         yield Problem(
             f"commands cannot take {command_seconds:g} seconds", "--command-seconds",
-            "it is the virtual time that a command takes, zero or more", "add --time virtual",
+            "it is the virtual time that a command takes, zero or more",
+            "give zero or more" if time == "virtual" else "add --time virtual",
         )  # fmt: skip
     if time not in ("real", "virtual"):
         yield Problem(f"there is no time {time!r}", "--time", fix="say real or virtual")

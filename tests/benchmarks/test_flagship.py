@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from orchestrator.lab.experiment import Arm, Case, Experiment
+from orchestrator.lab.statistics import logs, t_interval
 from orchestrator.lab.trial import TrialResult
 from orchestrator.spec.plan import load_plan
 
@@ -143,6 +144,65 @@ def test_the_fastest_wins_among_those_that_do_not_fail() -> None:
     assert place.cells["uncontrolled"].broken == 1
 
 
+@pytest.mark.parametrize(("modes", "trials"), [
+    ({"solo": (9, True), "shared": (4, True)}, 3),
+    ({"solo": (9, False), "shared": (4, False)}, 20),
+    ({"shared": (4, True)}, 20),
+])  # fmt: skip
+def test_nobody_wins_by_few_trials_without_success_or_alone(
+    modes: dict[str, tuple[float, bool]], trials: int
+) -> None:
+    data = [one for one in many("flat", **modes) if one.seed < trials]
+    (place,) = cells.places(data, [ground()])
+    assert cells.winners(place) == []
+
+
+def test_no_mode_wins_by_failing_fast() -> None:
+    data = [one for one in many("flat", solo=(9, True), uncontrolled=(2, False)) if one.seed < 4]
+    data = [replace(one, judged=one.judged or one.seed < 2) for one in data]
+    (place,) = cells.places(data, [ground()])
+    assert [cell.mode for cell in cells.winners(place)] == ["uncontrolled", "solo"]
+    data = [replace(one, judged=one.arm.mode == "solo") for one in data]
+    (place,) = cells.places(data, [ground()])
+    assert [cell.mode for cell in cells.winners(place)] == ["solo"]
+
+
+def test_the_same_trials_at_several_places_are_no_more_evidence() -> None:
+    once = [*many("flat", solo=(9, True), shared=(4, True)),
+            *many("flat", worktree=(5, False))]  # fmt: skip
+    twice = [*once, *(replace(one, arm=replace(one.arm, plan="modules")) for one in once)]
+    (single,) = cells.places(once, [ground()])
+    both = cells.places(twice, [ground()])
+    assert cells.pooled(both, "worktree") == (0, 40)
+    assert cells.independent(both, "worktree") == (0, 20)
+    assert cells.independent(both, "solo") == (20, 20)
+    one = cells.ratio(single.cells["shared"], single.cells["solo"])
+    pairs = [(place.cells["shared"], place.cells["solo"]) for place in both]
+    two = cells.pooled_ratio(pairs)
+    assert one is not None
+    assert two is not None
+    assert (two.low, two.high) == pytest.approx((one.low, one.high))
+    assert 2 < one.low < one.estimate < one.high < 2.5
+
+
+def test_the_ratio_at_one_place_has_the_t_interval_of_its_pairs() -> None:
+    pairs = {3: (100.0, 120.0), 5: (90.0, 80.0), 8: (60.0, 90.0)}
+    first, second = (
+        cells.Cell("c 1%", "flat", mode, 0, tuple(
+            replace(trial(mode, seed, 1, "flat"), figures={"makespan": values[side]})
+            for seed, values in pairs.items()
+        ))
+        for side, mode in enumerate(("shared", "solo"))
+    )  # fmt: skip
+    found, wanted = cells.ratio(first, second), t_interval(logs({"c": [*pairs.values()]}))
+    assert found is not None
+    assert wanted is not None
+    wanted = wanted.exp()
+    assert (found.estimate, found.low, found.high) == pytest.approx(
+        (wanted.estimate, wanted.low, wanted.high)
+    )
+
+
 def test_the_document_follows_from_the_figures(tmp_path: Path) -> None:
     data = [
         *many("modules", solo=(9, True), shared=(4, True), worktree=(5, True)),
@@ -158,8 +218,8 @@ def test_the_document_follows_from_the_figures(tmp_path: Path) -> None:
     assert "The agents are synthetic." in said
     assert "the command" in said
     assert "This is a pilot" not in said
-    assert "| 0 | minisql 100%, modules | shared | 100% (84–100) | 4.2 min | – |" in said
-    assert "| 9 | minisql 100%, flat | shared | 100% (84–100) | 4.2 min | worktree |" in said
+    assert "| 0 | minisql 100%, modules | shared 100% | 100% (84–100) | 4.2 min | – |" in said
+    assert "| 9 | minisql 100%, flat | shared 100% | 100% (84–100) | 4.2 min | worktree |" in said
     assert "the success of worktree falls: 100.0% to 0.0%" in said
     assert "<svg" in (tmp_path / "results.svg").read_text()
     verdicts = {one.source: one.verdict for one in beside(cells.places(data, [ground()]))}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import shutil
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -112,6 +113,15 @@ def test_speed_up_and_overhead_over_solo_are_of_the_same_plan_and_seed() -> None
     assert figure(found, "overhead_turns") == [0, 0.25, None, None]
     assert figure(found, "overhead_tokens") == [None, None, None, None]
     assert figure(found, "speedup_agent") == [None, None, None, None]
+
+
+def test_each_validation_has_its_own_solo() -> None:
+    found = [
+        replace(one, arm=replace(one.arm, validate=how))
+        for how, seconds in (("region", 10.0), ("file", 20.0))
+        for one in (trial("solo", 1, makespan=seconds), trial("shared", 1, makespan=5.0))
+    ]
+    assert figure(beside_solo(found), "speedup_solo") == [1, 2, 1, 4]
 
 
 def test_speed_up_over_one_agent_is_of_the_plan_with_one_task() -> None:

@@ -15,7 +15,7 @@ from orchestrator import Context, Limits, Plan, Task, resume, run
 from orchestrator.errors import UsageError
 from orchestrator.runtime import commits
 from orchestrator.runtime.results import RunResult
-from orchestrator.runtime.run import start
+from orchestrator.runtime.run import start, start_again
 
 Work = Callable[[Context], object]
 
@@ -381,6 +381,33 @@ def test_a_run_that_goes_on_commits_nothing_twice_and_leaves_nothing_out(place: 
     again = resume(first.run_dir, work=work, retry_failed=True)
     assert again.exit_code == 0
     assert place.subjects() == ["a", "b", "c"]
+    place.assert_sound()
+
+
+def test_a_history_that_cannot_be_read_does_not_stop_the_run(place: Place) -> None:
+    began = place.git("rev-parse", "HEAD").strip()
+    result = place.run(write(a="new\n"), Task(id="a", writes=("a.txt",)))
+    (place.work / ".git" / "objects" / began[:2] / began[2:]).unlink()
+    begun = start_again(result.run_dir, work=write(a="new\n"), durability="normal")
+    assert begun.notices[0].startswith("Nothing will be committed: git log: ")
+    assert begun.wait().exit_code == 0
+
+
+def test_a_lock_that_somebody_takes_when_ours_has_gone_is_left_to_them(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lock, replaced = place.work / ".git" / "index.lock", Path.replace
+
+    def replace_and_lose(source: Path, target: Path) -> Path:
+        found = replaced(source, target)
+        if source == lock:
+            lock.write_text("theirs")
+        return found
+
+    monkeypatch.setattr(Path, "replace", replace_and_lose)
+    place.run(write(a="new\n"), Task(id="a", writes=("a.txt",)))
+    assert lock.read_text() == "theirs"
+    lock.unlink()
     place.assert_sound()
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from orchestrator.core.messages import Cancel, Done, Granted, Refused, Stop, Tick
+from orchestrator.core.messages import Cancel, Done, GiveUp, Granted, Refused, Stop, Tick
 from orchestrator.core.regions import Region
 from orchestrator.core.task import Task
 from orchestrator.errors import ScopeViolation, StaleWrite, WorkspaceError
@@ -215,13 +215,15 @@ def test_a_change_of_what_was_read_during_the_test_run_runs_it_again(office: Mak
     agent, b = desk.agent("w1"), desk.agent("w2").context
     agent.ok("read_file", path="a.txt")
     agent.context.files.read("b.txt", Region(5, 5))  # a line that does not change
-    assert isinstance(_apart(desk, agent, "submit", summary="x"), Granted | Stop)
+    assert isinstance(_accepted(desk, agent, b), Granted | Stop)
     assert len(commands.asked) == 2
 
 
-def _apart(desk: Any, agent: Any, tool: str, **given: Any) -> Any:
-    """Use a tool that is answered only when the run ends; end it then."""
-    said = desk.apart(agent, tool, **given)
+def _accepted(desk: Any, agent: Any, other: Context) -> Any:
+    """Hand in work that has read what `other` has written and keeps; end that one, and the run."""
+    said = desk.apart(agent, "submit", summary="x")
+    desk.until("submit_waits")
+    desk.coordinator.post(GiveUp(other.lease.token, "gave_up", "no"))
     desk.until("succeeded")
     desk.coordinator.halt("enough")
     desk.join()
@@ -240,7 +242,7 @@ def test_a_change_that_matters_is_shown_in_place_of_a_third_run(office: Make) ->
     text = agent.no("submit", summary="x")
     assert "b.txt is now:\nanother line\n" in text
     assert len(commands.asked) == 1
-    assert isinstance(_apart(desk, agent, "submit", summary="x"), Granted | Stop)
+    assert isinstance(_accepted(desk, agent, b), Granted | Stop)
     assert len(commands.asked) == 2
 
 

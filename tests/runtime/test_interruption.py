@@ -85,6 +85,7 @@ def test_a_latch_lets_everybody_through_once_it_is_set() -> None:
     for thread in waiting:
         thread.start()
     assert not latch.wait(0)
+    assert not latch.wait(-1)  # as with `threading.Event`: the time is up already
     assert not latch.is_set()
     latch.set()
     latch.set()

@@ -64,6 +64,16 @@ def test_where_tests_run_is_a_factor_of_its_own() -> None:
         assert f"--tests {fix}" in caught.value.fix
 
 
+def test_what_cannot_be_chosen_is_refused_before_anything_is_copied(tmp_path: Path) -> None:
+    asked = plan(tmp_path, "shared", Task(id="a"))
+    for choice, fix in ({"validate": "files"}, "--validate file"), ({"tests": "lives"}, "live"):
+        with pytest.raises(UsageError) as caught:
+            run(asked, work=lambda context: None, into=tmp_path / "copy", **choice)
+        assert fix in caught.value.fix
+    assert not (tmp_path / "copy").exists()
+    assert not (tmp_path / ".orchestrator").exists()
+
+
 # --- what happens in mode uncontrolled ----------------------------------------------------------
 
 

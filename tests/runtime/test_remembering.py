@@ -25,6 +25,8 @@ class Counted:
         self.runs.append(command)
         if command == "write":
             (cwd / "made.txt").write_text("made")
+        if command == "killed":
+            return 137, "Killed"
         if command == "slow":
             return CommandResult(None, "", self.inner._keep(b""), 9.0, timed_out=True)
         return len(self.runs), f"run {len(self.runs)}"
@@ -82,6 +84,18 @@ def test_what_changes_files_or_was_cut_short_is_not_remembered(tmp_path: Path, t
     (tree / "made.txt").unlink()
     commands.run("write", tree, timeout=9)
     assert counted.runs == ["slow", "slow", "write", "write"]
+
+
+def test_what_says_nothing_about_the_files_is_not_remembered(tmp_path: Path, tree: Path) -> None:
+    counted, commands = commands_of(tmp_path)
+    commands.run("killed", tree, timeout=9)  # for want of memory, perhaps
+    commands.run("killed", tree, timeout=9)
+    commands.run("test", tree, timeout=9)
+    (kept,) = (tmp_path / "known").iterdir()
+    kept.write_bytes(b"")  # the machine went down before it was on the disk
+    assert commands.run("test", tree, timeout=9).output == "run 4"
+    assert commands.run("test", tree, timeout=9).output == "run 4"
+    assert counted.runs == ["killed", "killed", "test", "test"]
 
 
 def test_names_and_contents_do_not_run_together(tmp_path: Path) -> None:

@@ -199,4 +199,7 @@ def test_what_cannot_be_had_in_virtual_time_is_refused_at_once(tmp_path: Path) -
         virtual_time("unreal", None, None, plan)
     with pytest.raises(UsageError, match="time"):
         virtual_time("real", 3.0, None, plan)
+    with pytest.raises(UsageError) as caught:
+        virtual_time("virtual", -1.0, None, replace(plan, tasks=(), limits=Limits()))
+    assert [problem.fix for problem in caught.value.problems] == ["give zero or more"]
     assert virtual_time("real", None, None, plan) is None
