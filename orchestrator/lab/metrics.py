@@ -11,7 +11,8 @@ utilisation        time in which leases were held, without waits for files / (m 
 refused_stale      writes that were refused because of what had changed since
 conflicts          those of them that reached the model: neither merged nor found to be harmless
 refused_scope      requests refused because they left the task's files
-rework_seconds     time of attempts that were not accepted: undone, repeated or given up
+rework_seconds     time of attempts that were not accepted: undone, repeated or given up; and of
+                   accepted ones after their work had been sent back (`lab.sentback`)
 file_wait_seconds  time in which ready or running tasks waited for files that others held
 =================  ==============================================================================
 
@@ -32,6 +33,7 @@ from orchestrator.core.history import AttemptHistory, History
 from orchestrator.core.states import TaskState
 from orchestrator.core.task import Task
 from orchestrator.lab.filewaits import FileWait, FileWaits
+from orchestrator.lab.sentback import SentBack
 from orchestrator.runtime.eventlog import SqliteLog
 from orchestrator.runtime.header import unpack
 from orchestrator.runtime.rundir import RunDir
@@ -177,6 +179,7 @@ class Meter:
         self._stale = StaleRefusals()
         self._clashes: list[Conflict] = []
         self._rebased = 0
+        self._back = SentBack()
         self._commands = 0
         self._provider = 0.0  # seconds
         self._submitting: dict[str, float] = {}
@@ -187,6 +190,7 @@ class Meter:
         """Take in one event."""
         self.history.apply(event)
         self._waits.apply(event)
+        self._back.apply(event)
         self._clashes += self._stale.apply(event)
         match event:
             case e.Added():
@@ -227,7 +231,7 @@ class Meter:
             refused_scope=history.refused_scope,
             rebased=self._rebased,
             attempts=len(attempts),
-            rework_seconds=sum(self._seconds(attempt) for attempt in lost),
+            rework_seconds=sum(self._seconds(attempt) for attempt in lost) + self._back.seconds,
             tokens={
                 "input": sum(task.input for task in history.tasks.values()),
                 "output": sum(task.output for task in history.tasks.values()),

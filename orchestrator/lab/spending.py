@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 from orchestrator.core import events as e
 from orchestrator.core.messages import Spent
+from orchestrator.lab.sentback import SentBack
 from orchestrator.lab.transactions import Key
 
 KINDS = ("input", "output", "cache_read", "cache_write")
@@ -26,8 +27,9 @@ class Spending:
     Attributes:
         tokens: model tokens by kind; ``input`` without cached ones.
         turns: model turns begun.
-        rework_tokens: model tokens of attempts that were not accepted, what came in late included.
-        rework_turns: turns of these attempts.
+        rework_tokens: model tokens of attempts that were not accepted, what came in late included,
+            and of accepted ones after their work had been sent back (`lab.sentback`).
+        rework_turns: turns, in the same way.
         messages: messages sent, and notes left for all.
         actions: all that agents did; see the module.
     """
@@ -54,7 +56,9 @@ def spending_of(events: Iterable[e.Event]) -> Spending:
     tokens, spent, turns = Counter[str](), Counter[Key](), dict[Key, int]()
     lost: set[Key] = set()
     messages = actions = 0
+    back = SentBack()
     for event in events:
+        back.apply(event)
         key = (event.task, event.attempt)
         cost = _spent(event)
         if cost is not None:
@@ -72,8 +76,8 @@ def spending_of(events: Iterable[e.Event]) -> Spending:
     return Spending(
         {kind: tokens[kind] for kind in KINDS},
         sum(turns.values()),
-        sum(spent[key] for key in lost),
-        sum(turns.get(key, 0) for key in lost),
+        sum(spent[key] for key in lost) + back.tokens,
+        sum(turns.get(key, 0) for key in lost) + back.turns,
         messages,
         actions,
     )

@@ -66,7 +66,12 @@ def cli() -> None:
 
 @cli.command(short_help="Run a plan, with live progress.")
 @click.argument("plan", type=_path)
-@click.option("--model", metavar="MODEL", help="oracle:DIR, scripted:FILE, anthropic[:MODEL].")
+@click.option(
+    "--model",
+    metavar="MODEL",
+    help="anthropic[:MODEL]; or offline: oracle:DIR, scripted:FILE, recorded:RUN, "
+    "simulated[:PROFILE].",
+)
 @click.option(
     "-M",
     "options",

@@ -122,13 +122,13 @@ def simulate(plan: Path, **asked: Any) -> None:
 @click.option("--strategy", required=True, metavar="S", help="See docs/decompositions.md.")
 @click.option("-o", "--output", type=_path, metavar="PLAN", help="Where it is written.")
 @click.option("--tasks", type=int, metavar="K", help="How many tasks.")
-@click.option("--seed", type=int, default=0, help="For random.")
-@click.option("--workers", type=int, default=4, help="Who will work at once.")
-@click.option("--files", multiple=True, metavar="GLOB", help="What is to be done.")
+@click.option("--seed", type=int, default=0, metavar="N", help="Decides what is random.")
+@click.option("--workers", type=int, default=4, metavar="N", help="Agents at the same time.")
+@click.option("--files", multiple=True, metavar="GLOB", help="Files to be worked on; repeatable.")
 @click.option("--failing", default="", metavar="CMD", help="A pytest command that fails.")
 @click.option("--test", default="", metavar="CMD", help="Test command, with {tests}.")
 @click.option("--trace", default="", metavar="CMD", help="Measure and complete the code graph.")
-@click.option("--model", default="", metavar="MODEL", help="The planner, for model.")
+@click.option("--model", default="", metavar="MODEL", help="Who plans, in strategy model.")
 @click.option("-M", "options", metavar="KEY=VALUE", multiple=True, help="An option of the model.")
 def decompose(
     directory: Path,
@@ -177,7 +177,10 @@ def check(run: str, tests: bool, as_json: bool) -> int:
 @click.argument("runs", metavar="RUN", nargs=-1, required=True)
 @click.option("-o", "output", type=_path, metavar="FILE", help="The file; else in the run's own.")
 def report(runs: tuple[str, ...], output: Path | None) -> None:
-    """Write what happened in a run as one HTML file that needs no network."""
+    """Write what happened in a run as one HTML file that needs no network.
+
+    RUN is its directory or its id; or the directory of an experiment that `compare` has run.
+    """
     from orchestrator.ui.report import show_report
 
     show_report(runs, output)
@@ -217,13 +220,15 @@ def score(run: str, **asked: Any) -> None:
 @click.option("--workers", metavar="LIST", help="Numbers of workers, for example 2,4.")
 @click.option("--validate", metavar="LIST", help="What makes a write stale: region,file.")
 @click.option("--time", metavar="KIND", help="real, or virtual for offline models.")
-@click.option("--command-seconds", type=float, metavar="N", help="Of a command in virtual time.")
+@click.option(
+    "--command-seconds", type=float, metavar="N", help="What a command takes in virtual time."
+)
 @click.option("--repeats", type=int, metavar="N", help="Seeds per arm and case; 5 by default.")
 @click.option("--seed", type=int, metavar="N", help="The first seed; 0 by default.")
 @click.option("-M", "options", metavar="KEY=VALUE", multiple=True, help="An option of the models.")
 @click.option("--primary", metavar="OUTCOME", help="What decides; makespan by default.")
 @click.option("--judge", metavar="CMD", help="Must pass on the final tree of each trial.")
-@click.option("--claim", type=click.Choice(["cases", "general"]), help="What it is said about.")
+@click.option("--claim", type=click.Choice(["cases", "general"]), help="About these cases, or all.")
 @click.option("--out", type=_path, metavar="DIR", help="Directory of the experiment.")
 @click.option("--jobs", type=int, default=1, metavar="N", help="Trials at the same time.")
 @click.option("--shard", metavar="I/N", help="Run only this part of the trials.")

@@ -9,6 +9,7 @@ imports more than it needs, and whatever cannot be read is not offered.
 from __future__ import annotations
 
 import os
+import re
 import sqlite3
 from collections.abc import Callable, Iterable
 from contextlib import closing
@@ -27,13 +28,17 @@ from click.shell_completion import (
 )
 
 from orchestrator.errors import UsageError
+from orchestrator.ui.cli_start import COMPLETE
 from orchestrator.ui.output import say
 
 PROGRAM = "orchestrator"
-VARIABLE = "_ORCHESTRATOR_COMPLETE"
 
 MODELS = ("anthropic", "oracle:", "recorded:", "scripted:", "simulated")
 """Beginnings of what names a model."""
+
+_PLAIN = re.compile(r"[\w./:,+@%=-]*")
+"""What no shell takes for more than text. Names from the disk may be anybody's, and what is offered
+is put into the command line as it stands: `$(...)` would be carried out with the next Enter."""
 
 _INSTALL = {
     "bash": 'To have it in every shell, add to ~/.bashrc:  eval "$(orchestrator completion bash)"',
@@ -69,7 +74,7 @@ def show_script(program: click.Command, shell: str | None = None) -> None:
         )
     kind = get_completion_class(name)
     assert kind is not None  # click has these three
-    source = kind(program, {}, PROGRAM, VARIABLE).source().strip("\n")
+    source = kind(program, {}, PROGRAM, COMPLETE).source().strip("\n")
     first, _, rest = source.partition("\n")
     if first.startswith("#compdef"):  # zsh reads it in the first line, in a file of its own
         say(f"{first}\n# {_INSTALL[name]}\n{rest}")
@@ -124,13 +129,15 @@ class _Offering(click.ParamType[Any]):
     def shell_complete(
         self, ctx: click.Context, param: click.Parameter, incomplete: str
     ) -> list[CompletionItem[Any]]:
-        return list(self._offer(ctx, incomplete))
+        offered = list(self._offer(ctx, incomplete))
+        plain = [item for item in offered if item.type != "plain" or _PLAIN.fullmatch(item.value)]
+        return plain or (_files(incomplete) if offered else [])
 
 
 # --- what is offered --------------------------------------------------------------------------
 
 
-def _files(incomplete: str) -> Items:
+def _files(incomplete: str) -> list[CompletionItem[Any]]:
     """Leave it to the shell, which knows files best."""
     return [CompletionItem(incomplete, type="file")]
 
@@ -236,6 +243,9 @@ _OFFERS: dict[str, Offer] = {
     "model": _from(lambda: MODELS),
     "models": _in_list(lambda: MODELS),
     "tests": _from(lambda: ("cut", "live")),
+    "time": _from(lambda: ("real", "virtual")),
+    "validate": _in_list(lambda: ("region", "file")),
+    "commit": _from(lambda: ("task", "run", "none")),
     "strategy": _from(_strategies),
     "language": _from(lambda: ("auto", "python", "typescript")),
     "directory": lambda context, incomplete: [CompletionItem(incomplete, type="dir")],

@@ -35,7 +35,7 @@ def approval(experiment: Experiment, *, yes: bool) -> Approval:
             complain(line)
         if yes:
             return
-        if not sys.stdin.isatty():
+        if sys.stdin is None or not sys.stdin.isatty():  # None: it was closed
             raise UsageError(
                 "nothing was run, because it costs money and nobody can be asked",
                 "compare",

@@ -50,7 +50,7 @@ def show_report(runs: Sequence[str], output: Path | None) -> None:
     if len(runs) != 1:
         raise UsageError(
             "a report is about one run or one experiment" if runs else "no run is named", "RUN",
-            fix="name one; `compare` sets several runs against each other",
+            fix="name one; `orchestrator compare PLAN...` runs several and compares them",
         )  # fmt: skip
     if is_experiment(Path(runs[0])):
         written = _comparison(Path(runs[0]), output)

@@ -231,6 +231,12 @@ def test_no_trial_yet_is_a_page_that_says_so() -> None:
     assert "0 of 2 trials done" in page
 
 
+def test_virtual_time_says_what_a_command_takes() -> None:
+    for seconds, words in ((20.0, "20.0 s"), (None, "as long as it really took")):
+        timed = experiment(1, 1, ("solo", "shared"), time="virtual", command_seconds=seconds)
+        assert f"a command takes {words}<" in comparison_page(study(timed))
+
+
 def test_success_as_the_primary_outcome_shows_times_as_dots() -> None:
     whole = study(experiment(cases=1, repeats=6, primary="success"))
     page = comparison_page(whole)
@@ -314,10 +320,11 @@ def test_report_reads_an_experiment_from_its_directory(
     assert past.experiment.all_arms() == small.all_arms()
 
 
-def test_a_broken_experiment_says_what_to_do(tmp_path: Path) -> None:
+@pytest.mark.parametrize("broken", ["{}", "[]", '{"seeds": [], "cases": [], "primary": "usd"}'])
+def test_a_broken_experiment_says_what_to_do(tmp_path: Path, broken: str) -> None:
     small = experiment(cases=1, repeats=1, modes=("solo", "shared"))
     kept(tmp_path, study(small), small)
-    (tmp_path / "manifest.json").write_text("{}")
+    (tmp_path / "manifest.json").write_text(broken)
     with pytest.raises(WorkspaceError, match="cannot be read"):
         show_report([str(tmp_path)], None)
     write_manifest(small, [], tmp_path)

@@ -16,6 +16,7 @@ from orchestrator.errors import UsageError
 from orchestrator.models.registry import create_model
 from orchestrator.ui import completing
 from orchestrator.ui.cli import cli
+from orchestrator.ui.cli_start import COMPLETE
 from orchestrator.ui.completing import MODELS, show_script, teach
 
 RUN = "20260102-030405-abcdef"
@@ -54,6 +55,9 @@ def test_what_is_offered(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert offered("run", "plan.yaml", "--mode", "sh") == ["shared"]
     assert offered("run", "plan.yaml", "--model", "or") == ["oracle:"]
     assert offered("run", "plan.yaml", "--work") == ["--workers"]
+    assert offered("run", "plan.yaml", "--commit", "t") == ["task"]
+    assert offered("run", "plan.yaml", "--time", "v") == ["virtual"]
+    assert offered("compare", "plan.yaml", "--validate", "region,f") == ["region,file"]
     assert offered("status", "2026") == [RUN]
     assert offered("approve", RUN, "lex") == ["lexer", "lexer.1"]
     assert offered("cancel", "2026", "p") == ["parser"]
@@ -68,7 +72,7 @@ def offered(*words: str) -> list[str]:
     from click.shell_completion import BashComplete
 
     kind = completing._taught(BashComplete)
-    found = kind(cli, {}, "orchestrator", completing.VARIABLE)
+    found = kind(cli, {}, "orchestrator", COMPLETE)
     return [item.value for item in found.get_completions(list(words[:-1]), words[-1])]
 
 
@@ -76,6 +80,15 @@ def test_files_are_left_to_the_shell(folder: Path, monkeypatch: pytest.MonkeyPat
     monkeypatch.chdir(folder)
     assert offered("run", "exa") == ["exa"]
     assert offered("status", "./") == ["./"]
+
+
+def test_names_that_a_shell_would_carry_out_are_not_offered(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(folder)
+    (folder / "plan$(id).yaml").write_text("", encoding="utf-8")
+    assert offered("run", "p") == ["plan.yaml"]
+    assert offered("run", "plan$") == ["plan$"]  # the shell offers it, and quotes it
 
 
 def test_a_log_that_cannot_be_read_offers_nothing(

@@ -120,6 +120,13 @@ def test_names_with_spaces_quotes_and_brackets(tmp_path: Path) -> None:
     assert {"pkg/a b.py", "pkg/it's.py", "pkg/x[[]1[]].py", "pkg/ключ: #1.py"} <= globs
 
 
+@pytest.mark.slow
+def test_a_directory_with_a_line_break_in_its_name(tmp_path: Path) -> None:
+    root = write(tmp_path / "two\nlines", {"a.py": "x = 1\n"})
+    show_new(root)
+    assert written(root).name == "plan"
+
+
 def test_many_files_make_few_tasks(tmp_path: Path) -> None:
     files = {f"pkg/p{n % 5}/m{n}.py": f"import pkg.p{(n + 1) % 5}.m{n + 1}\n" for n in range(60)}
     show_new(write(tmp_path / "many", files))

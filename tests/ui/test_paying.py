@@ -149,6 +149,14 @@ def test_an_unknown_price_is_told_and_asked_about(
     assert " US dollars" not in told
 
 
+def test_a_closed_input_is_nobody_to_ask(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ANTHROPIC_API_KEY", "none")
+    monkeypatch.setattr("sys.stdin", None)  # what Python makes of `<&-`
+    made = experiment(here, ("anthropic:claude-haiku-4-5",))
+    with pytest.raises(UsageError, match="nobody can be asked"):
+        approval(made, yes=False)(made.trials(), [])
+
+
 def test_an_end_of_input_is_no_answer(
     here: Path, typed: Callable[[str], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:

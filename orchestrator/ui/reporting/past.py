@@ -66,7 +66,7 @@ def read_past(folder: Path) -> Past:
             rows = list(csv.DictReader(file))
         results = tuple(_results(folder, rows))
         experiment = _experiment(manifest, results)
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, LookupError, TypeError, AttributeError, csv.Error) as error:
         raise WorkspaceError(
             "the data of the experiment cannot be read", str(folder), f"{error!r}",
             "run the same `compare` again: finished trials are not run again",

@@ -94,14 +94,17 @@ def manifest(study: Study) -> Markup:
         "manifest", "To repeat it", _pairs(iter(facts)),
         tag("details", tag("summary", "The manifest, but for its list of trials"),
             tag("pre", json.dumps(rest, indent=1, ensure_ascii=False), tabindex="0")),
-        lead="From manifest.json, which holds no paths and no names of machines.",
+        lead="From manifest.json, which holds digests and names of plans and models, not their "
+        "paths, and no names of machines. The judge and the options are as they were given.",
     )  # fmt: skip
 
 
 def _time(told: Mapping[str, Any]) -> str:
     if told.get("time") != "virtual":
         return "real"
-    return f"virtual: waiting is not waited for; a command takes {told.get('command_seconds')} s"
+    taken = told.get("command_seconds")
+    long = "as long as it really took" if taken is None else f"{taken} s"
+    return f"virtual: waiting is not waited for; a command takes {long}"
 
 
 def _plans(told: Mapping[str, Any]) -> Iterator[str]:

@@ -15,7 +15,7 @@ from orchestrator.ui.reporting.page import section, table
 from orchestrator.ui.reporting.pareto import Point, pareto, pareto_front
 from orchestrator.ui.reporting.sentences import quoted
 from orchestrator.ui.reporting.study import Study, text_of
-from orchestrator.ui.words import listed
+from orchestrator.ui.words import count, listed
 
 _MANY = 60
 
@@ -35,7 +35,9 @@ def every_trial(study: Study) -> Markup:
         drawn.append(tag("div", heading, _dots(case, groups[case], measure, log, len(cases) > 1)))
     unknown = sum(1 for one in study.results if one.figure(measure.name) is None)
     missing = (
-        f" {unknown} trials have no such figure and are in the table below." if unknown else ""
+        f" Not drawn, but in the table below: {count(unknown, 'trial')} without this figure."
+        if unknown
+        else ""
     )
     return section(
         "dots", f"Every trial: {measure.label}",

@@ -60,9 +60,11 @@ def show_new(directory: Path, strategy: str = "", test: str = "") -> None:
         _tell_example(directory)
         return
     sketch, graph = look(directory, strategy, test)
-    name = directory.resolve().name or "plan"
+    name = directory.resolve().name
+    if not name or not name.isprintable():  # it stands in comments and in commands
+        name = "plan"
     rehearsal = _free(directory, f"{name}-rehearsal")
-    text = plan_text(name if name.isprintable() else "plan", sketch, f"../{rehearsal}")
+    text = plan_text(name, sketch, f"../{rehearsal}")
     _write_new(directory, {PLAN: text})
     findings = _checked(directory / PLAN, graph)
     _tell(directory, sketch, findings, f"../{rehearsal}")
