@@ -28,7 +28,7 @@ demo: setup  ## Run a real plan with the offline model, then the example's own t
 	cd $(OUT) && $(abspath $(BIN))/python -m pytest -q -p no:cacheprovider
 
 test: setup  ## Run the test-suite
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n auto --dist worksteal
 
 check: setup  ## Format, lint, types, layers
 	$(BIN)/ruff format --check .

@@ -45,7 +45,7 @@ def new(directory: Path, strategy: str, test: str) -> None:
 def completion(context: click.Context, shell: str | None) -> None:
     """Print the script that lets a shell complete commands, options, runs, tasks and plans.
 
-    Without SHELL: that of $SHELL. How to install it stands in the script's first lines.
+    Without a name: for the shell that $SHELL names. The script's first lines say how to install it.
     """
     from orchestrator.ui.completing import show_script
 

@@ -45,9 +45,13 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def typed(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[str], None]]:
     """Standard input is a terminal, at which somebody types."""
     outer, inner = os.openpty()
+
+    def write(text: str) -> None:
+        os.write(outer, text.encode())
+
     with os.fdopen(inner, "r") as keyboard:
         monkeypatch.setattr(sys, "stdin", keyboard)
-        yield lambda text: [os.write(outer, text.encode()), None][1]
+        yield write
     os.close(outer)
 
 
