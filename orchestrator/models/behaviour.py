@@ -15,7 +15,8 @@ from typing import Any, Generic, TypeVar
 
 import yaml
 
-from orchestrator.errors import Problem, UsageError, nearest
+from orchestrator.errors import UsageError, nearest
+from orchestrator.models.mappings import Mappings
 from orchestrator.models.options import Options
 
 _KEYS = ("profile", "for", "about", "figures")
@@ -204,33 +205,32 @@ def _read_file(path: Path, kind: type[_Kind]) -> Profile[_Kind]:
     return read_profile(text, str(path), kind)
 
 
-class _Check(Generic[_Kind]):
+class _Check(Mappings, Generic[_Kind]):
     """Collects the mistakes of a profile, with their places."""
 
     def __init__(self, file: str, kind: type[_Kind]) -> None:
-        self._file = file
+        super().__init__(file, "bad-profile")
         self._kind: type[_Kind] = kind
-        self.problems: list[Problem] = []
 
     def profile(self, root: yaml.Node | None) -> Profile[_Kind] | None:
         """Return what was read; None when too little of it is right."""
         if root is None:
-            self._tell(self._file, "the profile is empty", f"give {', '.join(_KEYS)}")
+            self.tell(self.file, "the profile is empty", f"give {', '.join(_KEYS)}")
             return None
-        top = self._mapping(root, "a profile", _KEYS, ("profile", "for", "figures"))
+        top = self.mapping(root, "a profile", _KEYS, ("profile", "for", "figures"))
         about = {key: self._text(top[key], key) for key in _KEYS[:3] if key in top}
         wanted = _MODELS[self._kind]
         if "for" in top and about["for"] and about["for"] != wanted:
-            self._mistake(top["for"], f"this profile is for model {about['for']!r}",
+            self.mistake(top["for"], f"this profile is for model {about['for']!r}",
                           f"give one for {wanted}, or write `for: {wanted}`")  # fmt: skip
         values: dict[str, Any] = {}
         sources: dict[str, str] = {}
         known = {entry.name: entry for entry in fields(self._kind)}
         given = (
-            self._mapping(top["figures"], "the figures", tuple(known)) if "figures" in top else {}
+            self.mapping(top["figures"], "the figures", tuple(known)) if "figures" in top else {}
         )
         for name, node in given.items():
-            entry = self._mapping(node, name, _FIGURE_KEYS, ("value",))
+            entry = self.mapping(node, name, _FIGURE_KEYS, ("value",))
             if isinstance(node, yaml.MappingNode):
                 sources[name] = self._source(node, name, entry)
             if "value" in entry:
@@ -242,7 +242,7 @@ class _Check(Generic[_Kind]):
     def _source(self, node: yaml.Node, name: str, entry: Mapping[str, yaml.Node]) -> str:
         given = [key for key in ("source", "assumed") if key in entry]
         if len(given) != 1:
-            self._mistake(
+            self.mistake(
                 node,
                 f"{name}: both `source` and `assumed`"
                 if given
@@ -262,47 +262,16 @@ class _Check(Generic[_Kind]):
         if number is None or not fits or (about.get("whole") and not number.is_integer()):
             what = "a whole number" if about.get("whole") else "a number"
             bounds = f"from {low:g} to {high:g}" if math.isfinite(high) else f"of at least {low:g}"
-            self._mistake(node, f"{name}: {getattr(node, 'value', '')!r} is not {what} {bounds}",
+            self.mistake(node, f"{name}: {getattr(node, 'value', '')!r} is not {what} {bounds}",
                           f"give {about['about']}, {bounds}")  # fmt: skip
             return low
         return int(number) if about.get("whole") else number
 
     def _text(self, node: yaml.Node, name: str) -> str:
         if not isinstance(node, yaml.ScalarNode) or not node.value.strip():
-            self._mistake(node, f"{name} is not a text", "write a few words")
+            self.mistake(node, f"{name} is not a text", "write a few words")
             return ""
         return str(node.value).strip()
-
-    def _mapping(
-        self, node: yaml.Node, what: str, known: tuple[str, ...], needed: tuple[str, ...] = ()
-    ) -> dict[str, yaml.Node]:
-        if not isinstance(node, yaml.MappingNode):
-            self._mistake(node, f"{what}: not a mapping", f"write {', '.join(known)}")
-            return {}
-        entries: dict[str, yaml.Node] = {}
-        for key, value in node.value:
-            name = str(key.value)
-            if name in entries:
-                self._mistake(key, f"{what}: {name!r} is there twice", "keep one of them")
-            elif name not in known:
-                guess = nearest(name, known)
-                hint = f"did you mean {guess!r}? " if guess else ""
-                self._mistake(
-                    key, f"{what}: there is no {name!r}", f"{hint}Known: {', '.join(known)}"
-                )
-            else:
-                entries[name] = value
-        for name in needed:
-            if name not in entries:
-                self._mistake(node, f"{what}: {name!r} is missing", f"add {name}")
-        return entries
-
-    def _mistake(self, node: yaml.Node, what: str, fix: str) -> None:
-        mark = node.start_mark
-        self._tell(f"{self._file}:{mark.line + 1}:{mark.column + 1}", what, fix)
-
-    def _tell(self, where: str, what: str, fix: str) -> None:
-        self.problems.append(Problem(what, where, fix=fix, code="bad-profile"))
 
 
 def _number(node: yaml.Node) -> float | None:

@@ -18,9 +18,10 @@ from typing import Any
 
 import yaml
 
-from orchestrator.errors import Problem, UsageError, nearest
+from orchestrator.errors import UsageError
 from orchestrator.models.base import Model
 from orchestrator.models.cost import LongPrompt, Price
+from orchestrator.models.mappings import Mappings
 
 VARIABLE = "ORCHESTRATOR_PRICES"
 
@@ -92,7 +93,7 @@ def read_prices(file: Path) -> PriceList:
         root = yaml.compose(text, Loader=yaml.SafeLoader)
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise UsageError(f"the prices {file} cannot be read", why=str(error), fix=fix) from error
-    check = _Check(str(file))
+    check = _Check(str(file), "bad-price")
     check.root(root)
     if check.problems:
         count = len(check.problems)
@@ -130,66 +131,28 @@ def _price(figures: Mapping[str, Any]) -> Price:
     )
 
 
-class _Check:
+class _Check(Mappings):
     """Collects the mistakes of a price list, with their places."""
-
-    def __init__(self, file: str) -> None:
-        self._file = file
-        self.problems: list[Problem] = []
 
     def root(self, node: yaml.Node | None) -> None:
         if node is None:
-            self.problems.append(Problem("there are no prices", self._file, fix="add models"))
+            self.tell(self.file, "there are no prices", "add models")
             return
-        entries = self._mapping(node, "a list of prices", _KEYS, ("dated", "models"))
+        entries = self.mapping(node, "a list of prices", _KEYS, ("dated", "models"))
         if "dated" in entries and not _is_day(entries["dated"]):
-            self._mistake(entries["dated"], "`dated` is not a day", "write year-month-day")
-        models = self._mapping(entries["models"], "the models") if "models" in entries else {}
+            self.mistake(entries["dated"], "`dated` is not a day", "write year-month-day")
+        models = self.mapping(entries["models"], "the models") if "models" in entries else {}
         for name, figures in models.items():
             self._prices(figures, f"the price of {name}", ("long",))
 
     def _prices(self, node: yaml.Node, what: str, more: Sequence[str]) -> None:
         needed = (*_NEEDED, *(key for key in more if key == "above"))
-        entries = self._mapping(node, what, (*_FIGURES, *more), needed)
+        entries = self.mapping(node, what, (*_FIGURES, *more), needed)
         for key, value in entries.items():
             if key == "long":
                 self._prices(value, f"{what}, for long prompts", ("above",))
             elif not _is_figure(value):
-                self._mistake(value, f"{key} of {what} is not a number", "give 0 or more")
-
-    def _mapping(
-        self,
-        node: yaml.Node,
-        what: str,
-        known: Sequence[str] = (),
-        needed: Sequence[str] = (),
-    ) -> dict[str, yaml.Node]:
-        """Return the entries of a mapping; without `known`, any key will do."""
-        if not isinstance(node, yaml.MappingNode):
-            self._mistake(node, f"{what}: not a mapping", "write `key: value` entries")
-            return {}
-        entries: dict[str, yaml.Node] = {}
-        for key, value in node.value:
-            name = str(key.value)
-            if name in entries:
-                self._mistake(key, f"{what}: {name!r} is there twice", "keep one of them")
-            elif known and name not in known:
-                guess = nearest(name, known)
-                hint = f"did you mean {guess!r}? " if guess else ""
-                self._mistake(
-                    key, f"{what}: there is no {name!r}", f"{hint}Known: {', '.join(known)}"
-                )
-            else:
-                entries[name] = value
-        for name in needed:
-            if name not in entries:
-                self._mistake(node, f"{what}: {name!r} is missing", f"add {name}")
-        return entries
-
-    def _mistake(self, node: yaml.Node, what: str, fix: str) -> None:
-        mark = node.start_mark
-        where = f"{self._file}:{mark.line + 1}:{mark.column + 1}"
-        self.problems.append(Problem(what, where, fix=fix, code="bad-price"))
+                self.mistake(value, f"{key} of {what} is not a number", "give 0 or more")
 
 
 def _is_day(node: yaml.Node) -> bool:
