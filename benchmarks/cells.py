@@ -36,6 +36,7 @@ class Cell:
     Attributes:
         coupling: pairs of a drifted interface and a calling task that no order keeps apart.
         trials: lost ones (see `TrialResult.failure`) left out.
+        lost: those; they count as no success, and in nothing else.
     """
 
     case: str
@@ -43,6 +44,7 @@ class Cell:
     mode: str
     coupling: int
     trials: tuple[TrialResult, ...]
+    lost: tuple[TrialResult, ...] = ()
 
     @property
     def successes(self) -> int:
@@ -50,17 +52,23 @@ class Cell:
         return sum(one.success for one in self.trials)
 
     @property
+    def number(self) -> int:
+        """All trials, lost ones included."""
+        return len(self.trials) + len(self.lost)
+
+    @property
     def success(self) -> s.Interval:
-        """Rate of success with its Wilson interval."""
-        return s.wilson(self.successes, len(self.trials))
+        """Rate of success over all trials with its Wilson interval."""
+        return s.wilson(self.successes, self.number)
 
     @property
     def broken(self) -> float:
-        """Share of trials whose tasks were all accepted, and whose whole suite fails."""
+        """Share of trials whose tasks were all accepted, and whose whole suite fails; 0 when all
+        trials were lost."""
         found = [
             one for one in self.trials if one.judged is False and one.figure("tasks_passed") == 1
         ]
-        return len(found) / len(self.trials)
+        return len(found) / len(self.trials) if self.trials else 0.0
 
     def mean(self, name: str) -> float | None:
         """Return the mean of a figure over the trials that have it."""
@@ -122,26 +130,37 @@ def places(results: Sequence[TrialResult], grounds: Sequence[Ground]) -> list[Pl
                     one
                     for one in results
                     if (one.case, one.arm.plan, one.arm.mode) == (ground.case, order, mode)
-                    and not one.failure
                 )
                 if own:
-                    cells[mode] = Cell(ground.case, order, mode, coupling, own)
+                    ended = tuple(one for one in own if not one.failure)
+                    lost = tuple(one for one in own if one.failure)
+                    cells[mode] = Cell(ground.case, order, mode, coupling, ended, lost)
             if cells:
                 found.append(Place(ground.case, order, coupling, cells))
     return found
 
 
+def with_anomalies(results: Iterable[TrialResult]) -> list[TrialResult]:
+    """Return the trials of mode shared that had anomalies, of which it promises none."""
+    return [
+        one
+        for one in results
+        if one.arm.mode == "shared" and not one.failure and (one.figure("anomalies") or 0) > 0
+    ]
+
+
 def pooled(found: Iterable[Place], mode: str) -> tuple[int, int]:
-    """Return successes and trials of a mode over several places."""
+    """Return successes and trials of a mode over several places, lost trials included."""
     cells = [place.cells[mode] for place in found if mode in place.cells]
-    return sum(one.successes for one in cells), sum(len(one.trials) for one in cells)
+    return sum(one.successes for one in cells), sum(one.number for one in cells)
 
 
 def independent(found: Sequence[Place], mode: str) -> tuple[float, float]:
     """Return successes and trials as `pooled`, scaled to one trial per codebase and seed."""
     won, of = pooled(found, mode)
     able = [place for place in found if mode in place.cells]
-    number = len({(p.codebase, one.seed) for p in able for one in p.cells[mode].trials})
+    cells = [(place.codebase, place.cells[mode]) for place in able]
+    number = len({(name, one.seed) for name, c in cells for one in (*c.trials, *c.lost)})
     return (won * number / of, float(number)) if of else (0.0, 0.0)
 
 
@@ -208,8 +227,8 @@ def winners(place: Place) -> list[Cell]:
     `SAME`. So nobody is beaten by what is faster and fails more often.
 
     Returns:
-        Nobody, when a mode has fewer than `ENOUGH` trials, there is only one mode, or none ever
-        succeeds.
+        Nobody, when a mode has fewer than `ENOUGH` trials that were not lost, there is only one
+        mode, or none ever succeeds.
     """
     cells = place.cells.values()
     if len(cells) < 2 or any(len(one.trials) < ENOUGH for one in cells):
@@ -229,6 +248,6 @@ def _is_slower(one: Cell, other: Cell) -> bool:
 
 def below(place: Place, cell: Cell) -> bool:
     """Whether a mode's success is shown to be below that of the best mode at its place."""
-    best = max(place.cells.values(), key=lambda one: one.successes / len(one.trials))
-    less = difference((best.successes, len(best.trials)), (cell.successes, len(cell.trials)))
+    best = max(place.cells.values(), key=lambda one: one.successes / one.number)
+    less = difference((best.successes, best.number), (cell.successes, cell.number))
     return shown(less, 0.0) < 0

@@ -21,6 +21,7 @@ from pathlib import Path
 
 import click
 import yaml
+from cells import with_anomalies
 from groundwork import CODEBASES, JUDGE, WORKERS, Ground, check_ground, prepare
 from libraries import cache_folder
 from results import Setting, write_results
@@ -53,7 +54,8 @@ def main(words: Sequence[str] | None = None) -> int:
     """Read the command line, run what is left, write the document.
 
     Returns:
-        0 when every trial is done; 1 when some are missing or were lost.
+        0 when every trial is done; 1 when some are missing or were lost, or when one of mode
+        shared had anomalies.
     """
     asked = _reader().parse_args(words)
     try:
@@ -94,8 +96,16 @@ def _go(asked: argparse.Namespace) -> int:
     setting = Setting(_command(asked), asked.profile, asked.repeats, tuple(grounds))
     write_results(results, setting, experiment, asked.document)
     say(f"Written: {asked.document}")
+    return _exit_code(results, experiment.total)
+
+
+def _exit_code(results: Sequence[TrialResult], total: int) -> int:
+    """Return the exit code, and say which trials broke what mode shared promises."""
+    broke = with_anomalies(results)
+    for one in broke:
+        say(f"error: mode shared had {one.figure('anomalies'):g} anomalies in trial {one.name}")
     lost = sum(bool(one.failure) for one in results)
-    return 0 if len(results) == experiment.total and not lost else 1
+    return 0 if len(results) == total and not lost and not broke else 1
 
 
 def _results(experiment: Experiment, asked: argparse.Namespace, out: Path) -> list[TrialResult]:

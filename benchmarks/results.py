@@ -24,6 +24,7 @@ from cells import (
     pooled_ratio,
     ratio,
     winners,
+    with_anomalies,
 )
 from groundwork import TEST, Ground
 from published import beside, times
@@ -101,7 +102,9 @@ def _head(
         f" ({setting.repeats} asked for)"
     )
     if lost:
-        text += f"; {lost} were lost to failures of their process and count nowhere below"
+        text += (
+            f"; {lost} were lost to failures of their process: no success, and left out of all else"
+        )
     yield f"{text}."
     if counts[0] < 20:
         yield ""
@@ -230,12 +233,31 @@ def _coupled(found: Sequence[Place]) -> Iterator[str]:
         _, of = pooled(found, mode)
         over = pooled_ratio([(p.cells["shared"], p.cells[mode]) for p in found
                              if {"shared", mode} <= p.cells.keys()])  # fmt: skip
-        red = sum(one.broken * len(one.trials) for one in cells) / of
+        ended = sum(len(one.trials) for one in cells)
+        red = sum(one.broken * len(one.trials) for one in cells) / ended if ended else 0.0
         yield (
             f"| {mode} | {of} | {_percent(wilson(*independent(found, mode)))} | "
             f"{'1' if mode == 'shared' else times(over) if over else '–'} | {red:.1%} | "
             f"{_mean(cells, 'rework_share', '.1%')} | {_mean(cells, 'anomalies', '.2f')} |"
         )
+    yield ""
+    yield from _promised(found)
+
+
+def _promised(found: Sequence[Place]) -> Iterator[str]:
+    """Say whether mode shared kept its promise that there are no anomalies."""
+    cells = [place.cells["shared"] for place in found if "shared" in place.cells]
+    trials = [one for cell in cells for one in cell.trials]
+    looked = [one for one in trials if one.figure("anomalies") is not None]
+    if not trials:
+        return
+    broke = with_anomalies(looked)
+    text = f"Mode shared promises no anomalies: {len(broke)} of {len(looked)} trials had any"
+    if broke:
+        text += f" ({', '.join(one.name for one in broke)})"
+    if unknown := len(trials) - len(looked):
+        text += f"; of {unknown} more it is not known"
+    yield f"{text}."
     yield ""
 
 
@@ -275,13 +297,13 @@ def _row(place: Place, cell: Cell) -> str:
     one = [cell]
     values = [
         cell.mode,
-        str(len(cell.trials)),
+        f"{cell.number} ({len(cell.lost)} lost)" if cell.lost else str(cell.number),
         _percent(cell.success),
         _minutes(cell.makespan),
         times(over) if over else "1" if cell is shared else "–",
         _mean(one, "rework_share", ".1%"),
         f"{_mean(one, 'refused_stale', '.1f')} ({_mean(one, 'conflicts', '.1f')})",
-        f"{cell.broken:.0%}",
+        f"{cell.broken:.0%}" if cell.trials else "–",
         _mean(one, "semantic_conflicts", ".2f"),
         _mean(one, "anomalies", ".2f"),
         _mean(one, "merge_conflicts", ".2f"),

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -116,7 +117,8 @@ class Experiment:
         judge: command that must pass on the final tree; "": the tasks' own tests decide.
         general: claim something about cases in general, not about these cases.
         time: ``real``, or ``virtual`` (see `runtime.virtualtime`), for offline models.
-        command_seconds: virtual seconds that each command takes; None: as long as it really took.
+        command_seconds: virtual seconds that each command takes; None when time is real.
+        file: the experiment file that it was read from; None: there was none.
     """
 
     cases: tuple[Case, ...]
@@ -132,6 +134,7 @@ class Experiment:
     general: bool = False
     time: str = "real"
     command_seconds: float | None = None
+    file: Path | None = None
 
     def arms(self, case: Case) -> list[Arm]:
         """Return the arms of a case, each once."""
@@ -206,6 +209,7 @@ class Experiment:
             for number in self.workers
             if number < 1
         )
+        yield from self._time_problems()
         for asked in self.validations:
             try:
                 choose_validation(asked)
@@ -223,6 +227,26 @@ class Experiment:
             )  # fmt: skip
         yield from self._model_problems()
         yield from self._case_problems()
+
+    def _time_problems(self) -> Iterator[Problem]:
+        taken = self.command_seconds
+        if self.time == "virtual" and taken is None:
+            yield Problem(
+                "it is not said what a command takes in virtual time", "--time virtual",
+                "how long it really takes is not the same again, so neither would a trial be",
+                "say --command-seconds 20, or command_seconds in the experiment file",
+            )  # fmt: skip
+        elif self.time != "virtual" and taken is not None:
+            yield Problem(
+                f"commands cannot take {taken:g} seconds in real time", "--command-seconds",
+                "a command takes as long as it really takes",
+                "add --time virtual (time in the experiment file), or leave it out",
+            )  # fmt: skip
+        elif taken is not None and not 0 <= taken < math.inf:
+            yield Problem(
+                f"commands cannot take {taken:g} seconds", "--command-seconds",
+                fix="say zero or more",
+            )  # fmt: skip
 
     def _model_problems(self) -> Iterator[Problem]:
         asked = {

@@ -93,6 +93,7 @@ def read_experiment(path: Path) -> Experiment | None:
         general=data.get("claim") == "general",
         time=data.get("time", "real"),
         command_seconds=data.get("command_seconds"),
+        file=path,
     )
 
 

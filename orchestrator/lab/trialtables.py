@@ -1,5 +1,6 @@
 """The data of an experiment, for other programs: tables with one row per trial and per task, and
-a manifest with all that is needed to repeat it, without paths and names of machines."""
+a manifest with all that is needed to repeat it, without paths and names of machines, beside copies
+of the files that it was made from."""
 
 from __future__ import annotations
 
@@ -15,7 +16,10 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+from orchestrator.analysis.versioned import run_git
+from orchestrator.errors import WorkspaceError
 from orchestrator.lab.experiment import Experiment
+from orchestrator.lab.inputs import Inputs, read_inputs, write_inputs
 from orchestrator.lab.outcomes import MEASURES, TaskOutcome
 from orchestrator.lab.trial import TrialResult
 from orchestrator.runtime.header import packages
@@ -23,7 +27,8 @@ from orchestrator.runtime.redaction import make_redactor
 from orchestrator.runtime.scan import named_plainly, scan_tree
 from orchestrator.spec.plan import Plan
 
-_STATISTICS = ("numpy", "scipy", "statsmodels")
+_PACKAGES = ("numpy", "scipy", "statsmodels", "PyYAML", "msgspec", "pytest")
+_SOURCE = Path(__file__).resolve().parents[2]
 _BLOCK = ("trial", "case", "plan", "mode", "model", "workers", "validate", "seed")
 _TASK = TaskOutcome.__slots__
 _TRIAL = (*_BLOCK, "status", "infrastructure_failure", "judged", *MEASURES)
@@ -34,6 +39,7 @@ _TYPES = {
     **dict.fromkeys(("workers", "seed", "judged", "input", "output", "turns"), "INTEGER"),
 }
 """Types of columns in SQL; all others hold any number."""
+_MOMENTS = ("started", "ended")
 _Row = dict[str, Any]
 
 DATABASE = "experiment.db"
@@ -47,13 +53,19 @@ def write_tables(results: Sequence[TrialResult], out: Path) -> None:
     """
     trials = [_trial(one) for one in results]
     tasks = [
-        {**_block(one), **{key: getattr(task, key) for key in _TASK}}
+        {**_block(one), **{key: _value(task, key) for key in _TASK}}
         for one in results
         for task in one.tasks
     ]
     _write_csv(out / "trials.csv", _TRIAL, trials)
     _write_csv(out / "tasks.csv", (*_BLOCK, *_TASK), tasks)
     _write_database(out / DATABASE, trials, tasks)
+
+
+def _value(task: TaskOutcome, key: str) -> Any:
+    """Return a value of a task; moments in microseconds, as clocks do not tell more."""
+    value = getattr(task, key)
+    return round(value, 6) if key in _MOMENTS and value is not None else value
 
 
 def _write_csv(place: Path, columns: Sequence[str], rows: Sequence[_Row]) -> None:
@@ -93,13 +105,24 @@ def _fill(
 
 
 def write_manifest(experiment: Experiment, results: Sequence[TrialResult], out: Path) -> None:
-    """Write ``manifest.json``: what was asked for, with which versions, on what machine."""
-    text = json.dumps(manifest(experiment, results), indent=2, ensure_ascii=False)
+    """Write ``manifest.json``: what was asked for, with which versions, on what machine.
+
+    The files that the experiment was made from are copied beside it (see `lab.inputs`).
+    """
+    inputs = read_inputs(experiment)
+    write_inputs(inputs, out)
+    text = json.dumps(_manifest(experiment, results, inputs), indent=2, ensure_ascii=False)
     (out / "manifest.json").write_text(text + "\n", encoding="utf-8")
 
 
 def manifest(experiment: Experiment, results: Sequence[TrialResult]) -> dict[str, Any]:
     """Return what is needed to repeat an experiment."""
+    return _manifest(experiment, results, read_inputs(experiment))
+
+
+def _manifest(
+    experiment: Experiment, results: Sequence[TrialResult], inputs: Inputs
+) -> dict[str, Any]:
     redactor = make_redactor(dict(experiment.options))
     return {
         "cases": [
@@ -107,12 +130,15 @@ def manifest(experiment: Experiment, results: Sequence[TrialResult]) -> dict[str
                 "name": case.name,
                 "plans": [
                     {"plan": label or None, "name": plan.name, "digest": plan.digest,
-                     "code": _code(plan), "tasks": len(plan.tasks)}
+                     "code": _code(plan), "tasks": len(plan.tasks),
+                     "file": inputs.plans[case.name, label]}
                     for label, plan in case.plans.items()
                 ],
             }
             for case in experiment.cases
         ],
+        "experiment_file": inputs.file,
+        "profile_file": inputs.profile,
         "modes": list(experiment.modes),
         "models": [_without_place(model) for model in experiment.models],
         "workers": list(experiment.workers),
@@ -124,8 +150,9 @@ def manifest(experiment: Experiment, results: Sequence[TrialResult]) -> dict[str
         "planned": experiment.total,
         "primary": experiment.primary,
         "claim": "cases in general" if experiment.general else "these cases",
-        "judge": experiment.judge or None,
+        "judge": redactor.text(experiment.judge) or None,
         "trials": [{"trial": one.name, "version": one.version} for one in results],
+        "revision": _revision(),
         "packages": {**packages(), **_versions()},
         "machine": {"processor": platform.machine(), "cores": os.cpu_count(),
                     "memory_bytes": os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")},
@@ -164,9 +191,28 @@ def _without_place(model: str) -> str:
 
 def _versions() -> Mapping[str, str]:
     found = {}
-    for name in _STATISTICS:
+    for name in _PACKAGES:
         try:
             found[name] = version(name)
         except PackageNotFoundError:
             found[name] = "not installed"
+    try:
+        found["git"] = run_git(_SOURCE, "version").strip().removeprefix("git version ")
+    except WorkspaceError:
+        found["git"] = "not installed"
     return found
+
+
+def _revision() -> str | None:
+    """Return the commit of this program, with ``-dirty`` when its files have been changed since.
+
+    Returns:
+        None when it does not run from a checkout of its own.
+    """
+    if not (_SOURCE / ".git").exists():  # an installed one may be inside somebody's repository
+        return None
+    try:
+        said = run_git(_SOURCE, "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*")
+    except WorkspaceError:
+        return None
+    return said.strip()

@@ -20,6 +20,7 @@ if str(BENCHMARKS) not in sys.path:  # they import one another, as scripts do
 
 import cells  # noqa: E402
 import drifting  # noqa: E402
+import experiment as flagship  # noqa: E402
 import groundwork  # noqa: E402
 import results  # noqa: E402
 import unwritten  # noqa: E402
@@ -165,6 +166,53 @@ def test_no_mode_wins_by_failing_fast() -> None:
     data = [replace(one, judged=one.arm.mode == "solo") for one in data]
     (place,) = cells.places(data, [ground()])
     assert [cell.mode for cell in cells.winners(place)] == ["solo"]
+
+
+def test_a_lost_trial_is_no_success_and_has_no_time() -> None:
+    data = many("flat", solo=(9, True), shared=(4, True))
+    whole = cells.places(data, [ground()])[0].cells["shared"]
+    data = [
+        replace(one, failure="killed", status="lost", judged=None,
+                figures={"success": 0.0, "makespan": 1.0})
+        if one.arm.mode == "shared" and one.seed >= 15 else one
+        for one in data
+    ]  # fmt: skip
+    (place,) = cells.places(data, [ground()])
+    cell = place.cells["shared"]
+    assert whole.success.estimate == 1
+    assert (cell.success.estimate, cell.number, len(cell.trials)) == (0.75, 20, 15)
+    assert cells.pooled([place], "shared") == cells.independent([place], "shared") == (15, 20)
+    assert cell.makespan > 200
+    over = cells.ratio(cell, place.cells["solo"])
+    assert over is not None
+    assert over.estimate == pytest.approx(2.2, abs=0.1)
+
+
+def test_a_mode_of_which_all_was_lost_never_succeeds() -> None:
+    data = [replace(one, failure="killed", figures={"success": 0.0}) if one.arm.mode == "locks"
+            else one for one in many("flat", locks=(2, True), shared=(4, True))]  # fmt: skip
+    (place,) = cells.places(data, [ground()])
+    assert place.cells["locks"].success.estimate == place.cells["locks"].broken == 0
+    assert cells.below(place, place.cells["locks"])
+    assert cells.winners(place) == []
+
+
+def test_trials_of_shared_with_anomalies_are_named_and_no_success(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    data = [
+        replace(one, figures={**one.figures, "anomalies": float(one.seed == 3)})
+        for one in many("flat", shared=(4, True), uncontrolled=(2, True))
+    ]
+    assert [one.name for one in cells.with_anomalies(data)] == ["flat-shared-3"]
+    said = " ".join(results._promised(cells.places(data, [ground()])))
+    assert "1 of 20 trials had any (flat-shared-3)." in said
+    none = [replace(one, figures={**one.figures, "anomalies": 0.0}) for one in data]
+    assert flagship._exit_code(data, len(data)) == 1
+    assert "had 1 anomalies in trial flat-shared-3" in capsys.readouterr().err
+    assert flagship._exit_code(none, len(none)) == 0
+    said = " ".join(results._promised(cells.places(none, [ground()])))
+    assert said.startswith("Mode shared promises no anomalies: 0 of 20 trials had any.")
 
 
 def test_the_same_trials_at_several_places_are_no_more_evidence() -> None:

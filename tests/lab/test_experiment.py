@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -79,6 +80,24 @@ def test_time_may_be_virtual(tmp_path: Path) -> None:
     words = " ".join(_words(tmp_path / "trials" / "x", virtual.trials()[0], virtual))
     assert "--time virtual --command-seconds 20.0 --remember" in words
     assert "--time" not in _words(tmp_path / "trials" / "x", real.trials()[0], real)
+
+
+@pytest.mark.parametrize(
+    ("time", "seconds", "told"),
+    [
+        ("virtual", None, "--time virtual: it is not said what a command takes .*20, or command_s"),
+        ("real", 20.0, "--command-seconds: commands cannot take 20 seconds in real time"),
+        ("virtual", -1.0, "--command-seconds: commands cannot take -1 seconds"),
+    ],
+)
+def test_virtual_time_and_what_commands_take_belong_together(
+    tmp_path: Path, time: str, seconds: float | None, told: str
+) -> None:
+    made = replace(experiment(tmp_path), time=time, command_seconds=seconds)
+    with pytest.raises(UsageError) as caught:
+        made.check()
+    (problem,) = caught.value.problems
+    assert re.search(told, str(problem), re.DOTALL)
 
 
 def test_the_order_alternates_and_seeds_are_shared(tmp_path: Path) -> None:

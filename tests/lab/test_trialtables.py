@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import csv
+import json
 import sqlite3
 from contextlib import closing
 from dataclasses import fields, replace
 from pathlib import Path
 
-from orchestrator.lab.experiment import Arm
+from orchestrator.analysis.versioned import run_git
+from orchestrator.lab.experiment import Arm, Experiment, cases_of
 from orchestrator.lab.outcomes import TaskOutcome
 from orchestrator.lab.trial import TrialResult
-from orchestrator.lab.trialtables import DATABASE, write_tables
+from orchestrator.lab.trialtables import DATABASE, write_manifest, write_tables
 
 VALUES = dict.fromkeys(field.name for field in fields(TaskOutcome))
 TASK = TaskOutcome(
@@ -64,3 +66,71 @@ def test_the_tables_are_written_anew(tmp_path: Path) -> None:
     assert sorted(path.name for path in tmp_path.iterdir()) == [
         DATABASE, "tasks.csv", "trials.csv",
     ]  # fmt: skip
+
+
+def test_moments_are_told_to_the_microsecond(tmp_path: Path) -> None:
+    task = replace(TASK, started=1.5e-323, ended=2.0000004)
+    write_tables([replace(GOOD, tasks=(task,))], tmp_path)
+    assert ask(tmp_path, "SELECT started, ended FROM tasks") == [(0.0, 2.0)]
+    assert "e-" not in (tmp_path / "tasks.csv").read_text()
+
+
+# --- the manifest ---------------------------------------------------------------------------------
+
+KEY = "hush-this-is-a-key-4711"
+
+
+def experiment(folder: Path) -> Experiment:
+    """Return an experiment on two plans of one codebase, from a file that has a key in it."""
+    for name in ("fine", "coarse"):
+        (folder / "project").mkdir(exist_ok=True)
+        (folder / f"{name}.yaml").write_text(
+            f"version: 1\nname: {name}\ngoal: Do it, {KEY}.\nworkspace: project\n"
+            "tasks: [{id: one, writes: [one.py]}]\n"
+        )
+    (folder / "mine.yaml").write_text("profile: 1\n")
+    (folder / "experiment.yaml").write_text(f"options: {{api_key: {KEY}}}\n")
+    cases, _ = cases_of([folder / "fine.yaml", folder / "coarse.yaml"])
+    options = (("api_key", KEY), ("profile", str(folder / "mine.yaml")))
+    return Experiment(cases=cases, options=options, file=folder / "experiment.yaml")
+
+
+def test_the_files_that_it_was_made_from_are_kept(tmp_path: Path) -> None:
+    made, out = experiment(tmp_path), tmp_path / "out"
+    out.mkdir()
+    write_manifest(made, [GOOD], out)
+    told = json.loads((out / "manifest.json").read_text())
+    plans = {plan["plan"]: plan["file"] for case in told["cases"] for plan in case["plans"]}
+    assert plans == {"fine": "inputs/fine-fine.yaml", "coarse": "inputs/fine-coarse.yaml"}
+    assert (told["profile_file"], told["experiment_file"]) == (
+        "inputs/profile.yaml", "inputs/experiment.yaml",
+    )  # fmt: skip
+    kept = {path.name: path.read_text() for path in (out / "inputs").iterdir()}
+    assert kept["profile.yaml"] == "profile: 1\n"
+    assert kept["fine-coarse.yaml"].startswith("version: 1\nname: coarse\n")
+    assert len(kept) == 4
+    assert not any(KEY in text for text in (*kept.values(), json.dumps(told)))
+
+
+def test_what_the_trials_did_not_run_is_not_kept(tmp_path: Path) -> None:
+    made, out = experiment(tmp_path), tmp_path / "out"
+    out.mkdir()
+    (tmp_path / "fine.yaml").write_text("changed since\n")
+    (tmp_path / "coarse.yaml").unlink()
+    write_manifest(replace(made, file=None, options=()), [], out)
+    told = json.loads((out / "manifest.json").read_text())
+    assert [plan["file"] for plan in told["cases"][0]["plans"]] == [None, None]
+    assert told["profile_file"] is told["experiment_file"] is None
+    assert not (out / "inputs").exists()
+
+
+def test_the_manifest_says_with_which_versions(tmp_path: Path) -> None:
+    write_manifest(experiment(tmp_path), [], tmp_path)
+    told = json.loads((tmp_path / "manifest.json").read_text())
+    assert {"PyYAML", "msgspec", "pytest", "numpy", "python"} <= told["packages"].keys()
+    assert told["packages"]["git"] in run_git(tmp_path, "version")
+    root = Path(__file__).parents[2]
+    if (root / ".git").exists():
+        assert told["revision"].startswith(run_git(root, "rev-parse", "HEAD").strip())
+    else:
+        assert told["revision"] is None

@@ -25,6 +25,7 @@ from typing import Any
 
 from orchestrator import Context, Plan, Task, resume, run
 from orchestrator.errors import LogError
+from orchestrator.lab.check import check_run
 from orchestrator.lab.replay import replay
 from orchestrator.runtime.blobs import BlobStore
 from orchestrator.runtime.commands import FakeCommands
@@ -297,6 +298,10 @@ def _look(place: Place, wanted: Place, before: list[Record]) -> Iterator[str]:
     found = replay(place.run_dir)
     if not found.agrees:
         yield f"the replay does not agree: {found.parting} {found.problems}"
+    report = check_run(place.run_dir)
+    yield from (f"an anomaly: {one}" for one in report.anomalies)
+    if not report.serialisable:
+        yield "no serial order of the tasks explains what was read and written"
 
 
 def _lost_writes(place: Place, before: list[Record]) -> Iterator[str]:

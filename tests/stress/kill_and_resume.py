@@ -2,7 +2,7 @@
 
 Each run is a process of its own, started from the command line, as a user's is. At a random
 moment it is killed, with nothing but its own process; whatever it had started must end by itself.
-Then it is resumed, perhaps killed again, and in the end what must hold is looked at: `_at_the_end`.
+Then it is resumed, perhaps killed again, and in the end what must hold is looked at: `at_the_end`.
 
 Run as a script; it prints one JSON object, and exits with 1 if anything was not as it must be::
 
@@ -28,6 +28,7 @@ from pathlib import Path
 from random import Random
 
 from orchestrator.errors import LogError, OrchestratorError
+from orchestrator.lab.check import check_run
 from orchestrator.lab.replay import replay
 from orchestrator.runtime.eventlog import Record, SqliteLog
 
@@ -197,6 +198,18 @@ class Trial:
             yield "what was in the log is not there any more"
         yield from self._replayed()
         yield from _history_problems(self.known)
+        yield from self._anomalies()
+
+    def _anomalies(self) -> Iterator[str]:
+        """Mode shared promises that there are none, whenever the run was killed."""
+        try:
+            report = check_run(self.run_dir)
+        except OrchestratorError as error:
+            yield f"the run cannot be checked: {error}"
+            return
+        yield from (f"an anomaly: {one}" for one in report.anomalies)
+        if not report.serialisable:
+            yield "no serial order of the tasks explains what was read and written"
 
 
 def _history_problems(records: list[Record]) -> Iterator[str]:

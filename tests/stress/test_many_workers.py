@@ -10,6 +10,7 @@ from random import Random
 import pytest
 
 from orchestrator import Context, Plan, Task, run
+from orchestrator.lab.check import check_run
 
 STRESS = os.environ.get("HYPOTHESIS_PROFILE") == "stress"
 long = pytest.mark.skipif(not STRESS, reason="takes minutes: `make stress` runs it")
@@ -72,3 +73,7 @@ def test_no_two_tasks_ever_hold_the_same_file(
         lines = (tmp_path / "work" / path).read_text().split()
         wrote = [name for name, task in result.tasks.items() if path in task.files]
         assert sorted(lines) == sorted(wrote)
+    report = check_run(result.run_dir)
+    assert report.attempts == count
+    assert report.anomalies == ()
+    assert report.serialisable
