@@ -60,7 +60,7 @@ Cause = Literal[
 
 CAUSES: tuple[Cause, ...] = get_args(Cause)
 
-_QUEUED = "waits in the merge queue"  # the detail of a report, see `runtime.worktree`
+QUEUED = "waits in the merge queue"  # the detail of a report, see `runtime.worktree`
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,7 +199,7 @@ class _Busy:
                 attempt.cut(event.at, event.waited)
                 attempt.phase = event.phase
                 attempt.cause = "commands" if event.commands else "working"
-                if event.detail == _QUEUED:
+                if event.detail == QUEUED:
                     attempt.cause = "merge"
             case e.WidenWaits():
                 self._wait(attempt, event.at, "files")

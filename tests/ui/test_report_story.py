@@ -117,6 +117,15 @@ def test_phases_and_waits_of_an_attempt() -> None:
     }
 
 
+def test_the_wait_for_the_merge_queue_ends_with_the_first_write() -> None:
+    queued = e.Reported(3, "a", 1, token("a"), "test", 1, detail="waits in the merge queue")
+    landed = e.Wrote(8, "a", 1, token("a"), "x.py", 2, "d", 1)
+    found = story((Task(id="a"),), [granted(0, "a"), queued, landed, done(9, "a")])
+    (wait,) = found.of("a")[0].waits
+    assert (wait.begin, wait.end, wait.kind) == (3, 8, "merge")
+    assert "merge queue" in wait.why
+
+
 def test_a_task_that_waited_for_files_names_who_held_them() -> None:
     found = story(
         (Task(id="a", writes=("x",)), Task(id="b", writes=("x",))),

@@ -47,8 +47,8 @@ def _meaning(record: Record) -> str:
     whole = workers * m.makespan
     parts = []
     if m.rework_seconds > _MUCH * whole:
-        parts.append(f"{m.rework_seconds / whole:.0%} of the workers' time went into attempts that "
-                     "were not accepted")  # fmt: skip
+        parts.append(f"{m.rework_seconds / whole:.0%} of the workers' time went into work that was "
+                     "not accepted or sent back")  # fmt: skip
     elif m.file_wait_seconds > _MUCH * whole:
         parts.append(f"tasks waited {duration(m.file_wait_seconds)} for files that others held")
     if workers > 1 and m.makespan <= _NEAR * m.critical_path:

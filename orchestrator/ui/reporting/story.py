@@ -18,11 +18,12 @@ from orchestrator.core.messages import Phase, Spent
 from orchestrator.core.states import TaskState
 from orchestrator.lab.metrics import StaleRefusals
 from orchestrator.lab.stateline import StateLine
+from orchestrator.lab.timeidentity import QUEUED
 from orchestrator.runtime.eventlog import SqliteLog
 from orchestrator.runtime.rundir import RunDir
 from orchestrator.ui.record import Record, read_record
 
-WaitKind = Literal["files", "submit", "budget", "provider"]
+WaitKind = Literal["files", "submit", "budget", "provider", "merge"]
 MarkKind = Literal["stale", "merged", "scope", "refused", "sent", "noted", "tests_failed"]
 
 
@@ -274,6 +275,9 @@ class _Teller:
             return
         self._go_on(event.task, event.at)
         self._turn_to(event.task, attempt, event.at, event.phase)
+        if event.detail == QUEUED:
+            why = "for its turn in the merge queue"
+            self._waiting[event.task] = (event.at, "merge", why, ())
         attempt.turns = max(attempt.turns, event.turn)
         if event.waited:
             begin = max(attempt.begin, event.at - event.waited)
@@ -318,6 +322,7 @@ class _Teller:
         del self._live[task]
 
     def _wrote(self, event: e.Wrote) -> None:
+        self._go_on(event.task, event.at)
         attempt = self._last.get(event.task)
         if attempt is None:
             return
