@@ -7,7 +7,7 @@ from html import escape
 
 from cells import MODES, Cell, Place
 
-_WIDE, _HIGH, _LEFT, _TOP, _GAP, _FOOT = 900, 600, 70, 50, 60, 120  # pixels
+_WIDE, _HIGH, _LEFT, _TOP, _GAP, _FOOT = 950, 600, 120, 50, 60, 120  # pixels
 _INK, _FAINT = "#1f2933", "#9aa5b1"
 _COLOURS = {
     "solo": "#7b8794", "uncontrolled": "#c81e1e", "locks": "#b7791f", "shared": "#1d5fbf",
