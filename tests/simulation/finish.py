@@ -45,8 +45,8 @@ def finish(stage: Stage) -> None:
 def _serialisable(stage: Stage) -> None:
     """In mode shared no anomaly is left, found by rules that share nothing with the machine.
 
-    What somebody outside does to a file, and the work of a failed attempt that its task keeps,
-    nobody waits for: they are left out.
+    Left out is what nobody can wait for: what somebody outside does to a file, the work of a
+    failed attempt that its task keeps, and what could not be told from what was built on it.
     """
     rules = stage.world.rules
     if not (rules.exclusive and rules.validate_reads and rules.check_base):
@@ -55,7 +55,8 @@ def _serialisable(stage: Stage) -> None:
     kept = {
         (event.task, event.attempt)
         for event in stage.log
-        if isinstance(event, e.AttemptEnded) and stage.book.tasks[event.task].keep
+        if isinstance(event, e.Remained)
+        or (isinstance(event, e.AttemptEnded) and stage.book.tasks[event.task].keep)
     }
     for anomaly in find_anomalies(stage.log, start).anomalies:
         parties = {key for edge in anomaly.cycle for key in (edge.source, edge.target)}
